@@ -6,9 +6,12 @@
 #include <string>
 #include <string_view>
 
+#include "tandem/base/insertion_ordered_map.h"
+
 namespace tandem {
 
-using Json = nlohmann::json;
+/// Objects keep the order of their keys, as Python's do: a chat template prints a request's tools in that order.
+using Json = nlohmann::basic_json<InsertionOrderedMap>;
 
 struct JsonLimits {
   std::size_t max_bytes = 64 << 20;
