@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tandem/checkpoint/checkpoint.h"
+#include "tandem/model/batch.h"
 #include "tandem/step/step_plan.h"
 
 namespace tandem::model {
@@ -20,19 +21,6 @@ struct ModelOptions {
   std::string ops = "auto";      ///< auto (kernels on CPU), aten (libtorch alone, on any device)
   std::string kv_dtype = "auto"; ///< auto (the weights'), f32, bf16, f16
   int num_threads = 1;
-};
-
-/// One sequence's rows in a batch.
-struct BatchSlice {
-  std::int64_t first_row = 0, num_rows = 0;        ///< rows in the step's [T, H]
-  std::int64_t first_position = 0;                 ///< of the first row
-  std::span<const step::BlockId> block_table;      ///< covers first_position + num_rows tokens
-};
-
-/// What `forward` computes: T rows of S sequences.
-struct Batch {
-  std::vector<step::TokenId> ids;    ///< [T]; used by the rank with the embedding
-  std::vector<BatchSlice> slices;    ///< in row order
 };
 
 /// Told between tensors while loading, from the loading thread.
