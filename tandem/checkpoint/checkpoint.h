@@ -39,12 +39,20 @@ struct Share {
 /// "layers 0-9 + embedding"
 std::string to_string(const Share& share);
 
+/// Which file it is and which writing of it, as the system tells.
+struct FileIdentity {
+  std::uint64_t device = 0, inode = 0, size_bytes = 0;
+  std::int64_t mtime_ns = 0;
+  bool operator==(const FileIdentity&) const = default;
+};
+
 /// An opened model folder. Immutable; safe from any thread. Opening reads headers only: the data are mapped, not touched.
 class Checkpoint {
  public:
   /// model.safetensors, or model.safetensors.index.json and its shards. Throws Error naming file and tensor on: header length,
   /// dtype, overlap, gap, shape × dtype ≠ bytes (checked arithmetic), data past the end, a name in the index without a tensor,
-  /// a path that leaves the folder, a file that is not a regular file. Hub-cache symlinks to blobs are followed.
+  /// a path that leaves the folder, a file that is not a regular file. Hub-cache symlinks to blobs are followed. A folder may
+  /// hold one share's tensors only: what is missing is noticed by `slice`.
   static Checkpoint open(const std::filesystem::path& folder);
 
   const ModelConfig& config() const;
@@ -59,8 +67,13 @@ class Checkpoint {
   std::vector<TensorInfo> slice(const Share& share) const;
   /// The mapped bytes; valid while the Checkpoint (or a copy) lives. Throws Error{kCorrupt} if the file has shrunk since.
   std::span<const std::uint8_t> bytes(const TensorInfo& tensor) const;
+  /// Copies a part of a tensor through a read, not the mapping: no page of it counts as this process's, and a file that shrinks
+  /// while it is read is an Error{kCorrupt}, never a signal.
+  void read(const TensorInfo& tensor, std::uint64_t offset, std::span<std::uint8_t> out) const;
   /// Tells the system that these pages will not be needed again.
   void release(const TensorInfo& tensor) const;
+  /// Of files()[file] as it is now; throws Error{kIo}.
+  FileIdentity identity(std::int32_t file) const;
   /// Identifies the model without reading weights: hash over config.json and the name, dtype, shape of every tensor.
   Digest structure_hash() const;
 

@@ -19,11 +19,12 @@ struct RopeConfig {
   double theta = 10000.0;
   double factor = 1.0;
   double low_freq_factor = 1.0, high_freq_factor = 4.0;   ///< llama3
-  double attention_factor = 0.0;                          ///< yarn, longrope; 0: derived
+  double attention_factor = 1.0;                          ///< cos and sin are scaled by it: yarn, longrope (derived when absent)
   double beta_fast = 32, beta_slow = 1;                   ///< yarn
-  std::int64_t original_max_position = 0;                 ///< 0: max_position
-  std::int32_t rotary_dim = 0;                            ///< ≤ D; phi rotates a part of each head
-  std::vector<double> short_factor, long_factor;          ///< longrope
+  bool truncate = true;                                   ///< yarn: the bounds of its ramp are rounded to whole dimensions
+  std::int64_t original_max_position = 0;                 ///< llama3, yarn, longrope: before the stretching; else max_position
+  std::int32_t rotary_dim = 0;                            ///< ≤ D, even; phi rotates the first part of each head
+  std::vector<double> short_factor, long_factor;          ///< longrope: [rotary_dim / 2] each
 };
 
 enum class Architecture { kLlama, kMistral, kQwen2, kQwen3, kPhi };
@@ -45,7 +46,7 @@ struct ModelConfig {
   double norm_eps = 1e-5;
   Activation activation = Activation::kSilu;
   RopeConfig rope;
-  bool tie_embeddings = false;
+  bool tie_embeddings = false;     ///< the LM head is the embedding; Checkpoint::open decides when both tensors are there
   bool attention_bias = false;     ///< biases on q, k, v
   bool output_bias = false;        ///< bias on the attention's output projection
   bool mlp_bias = false;
@@ -62,11 +63,13 @@ struct ModelConfig {
   std::optional<std::int32_t> top_k;
 
   Json raw;                        ///< config.json as it stands
+  Json raw_generation;             ///< generation_config.json as it stands; null when absent
 
-  /// Reads both files. Throws Error{kNotFound} (no config.json), kUnsupported (unknown architecture: the list of known ones; a
+  /// Reads both files of a model folder (each at most 1 MiB). Throws Error{kNotFound} (no config.json), kUnsupported (unknown architecture: the list of known ones; a
   /// quantization_config: its method and what to take instead), kCorrupt (a field missing, of the wrong type or out of range:
   /// its name and value).
   static ModelConfig load(const std::filesystem::path& folder);
+  /// `generation_config`: null when there is no such file.
   static ModelConfig parse(const Json& config, const Json& generation_config);
 };
 
