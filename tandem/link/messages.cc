@@ -97,7 +97,7 @@ StoreEntry decode_store_entry(std::span<const std::uint8_t> payload) {
 
 template <typename T>
 Bytes encode_message(const T& message) {
-  const std::string text = dump_json(Json(message));
+  const std::string text = nlohmann::json(message).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   return {text.begin(), text.end()};
 }
 
@@ -105,8 +105,10 @@ template <typename T>
 T decode_message(std::span<const std::uint8_t> payload) {
   const std::string_view text(reinterpret_cast<const char*>(payload.data()), payload.size());
   try {
-    return parse_json(text, "link message", {.max_bytes = 16 << 20, .max_depth = 8}).template get<T>();
-  } catch (const Json::exception& e) {
+    // The field macros of nlohmann 3.11 know its default type alone, so the bounded parse only checks.
+    parse_json(text, "link message", {.max_bytes = 16 << 20, .max_depth = 8});
+    return nlohmann::json::parse(text).template get<T>();
+  } catch (const nlohmann::json::exception& e) {
     throw Error(Code::kCorrupt, std::string("link message: ") + e.what());
   } catch (const Error& e) {
     throw Error(Code::kCorrupt, e.what());

@@ -1,0 +1,17 @@
+#include <mach-o/dyld.h>
+
+#include <string>
+
+#include "tandem/cluster/program_path.h"
+
+namespace tandem::cluster {
+
+std::filesystem::path program_path() {
+  std::uint32_t size = 0;
+  _NSGetExecutablePath(nullptr, &size);
+  std::string path(size, '\0');
+  _NSGetExecutablePath(path.data(), &size);
+  return std::filesystem::canonical(path.c_str());
+}
+
+}  // namespace tandem::cluster
