@@ -1,0 +1,91 @@
+"""Writes tandem/text/unicode_additions.h: the characters whose general category in the Unicode version of `tokenizers`
+(its regex library) differs from Unicode 14, the oldest that a supported system's PCRE2 and utf8proc know.
+
+Run with Python 3.11, whose unicodedata is Unicode 14, and with `tokenizers` installed:
+    python tools/make_unicode_additions.py > tandem/text/unicode_additions.h
+"""
+
+import unicodedata
+
+from tokenizers import Regex, pre_tokenizers
+
+CATEGORIES = (
+    "Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Co".split()
+)
+# Old characters by category and UTF-8 length. Letters have no case partner that a pattern might name.
+STAND_INS = {
+    "Lu": {2: 0x0187, 3: 0xA640, 4: 0x10400},
+    "Ll": {2: 0x0221, 3: 0x1E9F, 4: 0x10428},
+    "Lm": {2: 0x02BC, 3: 0x1D2C, 4: 0x16F93},
+    "Lo": {2: 0x01BB, 3: 0xA000, 4: 0x10000},
+    "Mn": {2: 0x0300, 3: 0x20D0, 4: 0x1D167},
+    "Mc": {3: 0x0903, 4: 0x11000},
+    "Nd": {2: 0x0660, 3: 0x0966, 4: 0x104A0},
+    "Nl": {3: 0x2160, 4: 0x10140},
+    "No": {2: 0x00B2, 3: 0x2460, 4: 0x10107},
+    "Po": {2: 0x00A7, 3: 0x2020, 4: 0x10100},
+    "Pd": {3: 0x2010, 4: 0x10EAD},
+    "Sc": {2: 0x00A2, 3: 0x20A0, 4: 0x1E2FF},
+    "Sk": {2: 0x02C2, 3: 0x309B, 4: 0x1F3FB},
+    "Sm": {2: 0x00AC, 3: 0x2200, 4: 0x1D6C1},
+    "So": {2: 0x00A9, 3: 0x2190, 4: 0x1D000},
+    "Cf": {3: 0x2060, 4: 0x1D173},
+}
+HAN = 0x20000
+POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+
+
+def matches(pattern):
+    """All characters that `pattern` matches in Oniguruma."""
+    split = pre_tokenizers.Split(Regex(pattern), "removed", invert=True)
+    found = set()
+    for start in range(0, len(POINTS), 20000):
+        text = "".join(map(chr, POINTS[start : start + 20000]))
+        for piece, _ in split.pre_tokenize_str(text):
+            found.update(map(ord, piece))
+    return found
+
+
+def stand_in(point, category, han):
+    if point in han:
+        return HAN
+    return STAND_INS[category][len(chr(point).encode())]
+
+
+def additions():
+    """Sorted (point, stand-in)."""
+    han = matches(r"\p{Han}")
+    found = []
+    for category in CATEGORIES:
+        for point in matches(rf"\p{{{category}}}"):
+            if unicodedata.category(chr(point)) != category:
+                found.append((point, stand_in(point, category, han)))
+    return sorted(found)
+
+
+def ranges(pairs):
+    runs = []
+    for point, known in pairs:
+        if runs and runs[-1][1] == point - 1 and runs[-1][2] == known:
+            runs[-1][1] = point
+        else:
+            runs.append([point, point, known])
+    return runs
+
+
+def main():
+    assert unicodedata.unidata_version == "14.0.0", "run with Python 3.11"
+    # U+180E is a format character, and yet PCRE2 counts it as horizontal white space.
+    pairs = sorted(additions() + [(0x180E, STAND_INS["Cf"][3])])
+    print("// Characters that Unicode 15 and 16 added or changed. Written by tools/make_unicode_additions.py; used by unicode.cc.")
+    print("#pragma once\n\nnamespace tandem::text {\n")
+    print("/// Characters first … last behave as `stands_for` does in every older version.")
+    print("struct UnicodeAddition {\n  char32_t first, last, stands_for;\n};\n")
+    print("/// Sorted and disjoint.\ninline constexpr UnicodeAddition kUnicodeAdditions[] = {")
+    for first, last, known in ranges(pairs):
+        print(f"    {{0x{first:05X}, 0x{last:05X}, 0x{known:05X}}},")
+    print("};\n\n}  // namespace tandem::text")
+
+
+if __name__ == "__main__":
+    main()
