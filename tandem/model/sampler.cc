@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numeric>
 
@@ -18,16 +19,6 @@ constexpr double kNever = -std::numeric_limits<double>::infinity();
 constexpr float kGreedyTemperature = 1e-5f;
 
 bool is_greedy(const SamplingParams& params) { return params.temperature < kGreedyTemperature; }
-
-/// A token that may be drawn; `weight` is its probability times a common factor.
-struct Candidate {
-  TokenId id = 0;
-  double logit = 0;
-  double weight = 0;
-};
-
-/// Likelier first, lower id first among equals.
-bool is_before(const Candidate& a, const Candidate& b) { return a.logit != b.logit ? a.logit > b.logit : a.id < b.id; }
 
 std::span<const float> within(std::span<const float> logits, std::int32_t vocab_limit) {
   return logits.first(std::min(logits.size(), static_cast<std::size_t>(std::max(vocab_limit, 0))));
@@ -92,63 +83,65 @@ bool changes_logits(const DrawContext& context) {
 }
 
 /// min_p: what is less likely than min_p times the likeliest goes. p / p_max = exp((l - l_max) / temperature).
-std::vector<Candidate> likely_enough(const std::vector<double>& logits, double largest, const SamplingParams& params) {
-  const double temperature = params.temperature;
-  const double threshold = params.min_p > 0 ? std::log(static_cast<double>(params.min_p)) * temperature : kNever;
-  std::vector<Candidate> candidates;
-  for (std::size_t id = 0; id < logits.size(); ++id) {
-    if (logits[id] == kNever) continue;
-    // Equal infinities differ by NaN, and are equally likely.
-    const double below = logits[id] == largest ? 0.0 : logits[id] - largest;
-    if (below >= threshold) candidates.push_back({.id = static_cast<TokenId>(id), .logit = below});
+void keep_min_p(const SamplingParams& params, double largest, std::vector<double>& logits) {
+  if (params.min_p <= 0) return;
+  const double threshold = largest + std::log(static_cast<double>(params.min_p)) * params.temperature;
+  for (double& logit : logits) {
+    if (logit < threshold) logit = kNever;
   }
-  return candidates;
 }
 
 /// top_k: the k likeliest stay, and all that are as likely as the k-th, as in vLLM.
-void keep_top_k(std::int32_t k, std::vector<Candidate>& candidates) {
-  if (k <= 0 || static_cast<std::size_t>(k) >= candidates.size()) return;
-  std::nth_element(candidates.begin(), candidates.begin() + (k - 1), candidates.end(), is_before);
-  const double last = candidates[k - 1].logit;
-  std::erase_if(candidates, [last](const Candidate& c) { return c.logit < last; });
-}
-
-/// top_p: the shortest run of likeliest tokens whose probabilities reach p. Sorted piece by piece, since the run is short when
-/// the vocabulary is long.
-void keep_top_p(double p, std::vector<Candidate>& candidates) {
-  if (p >= 1) return;
-  const double total = std::accumulate(candidates.begin(), candidates.end(), 0.0,
-                                       [](double sum, const Candidate& c) { return sum + c.weight; });
-  double reached = 0;
-  std::size_t sorted = 0;
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    if (i == sorted) {
-      sorted = std::min(candidates.size(), std::max<std::size_t>(64, sorted * 4));
-      if (sorted < candidates.size()) {
-        std::nth_element(candidates.begin() + i, candidates.begin() + sorted, candidates.end(), is_before);
-      }
-      std::sort(candidates.begin() + i, candidates.begin() + sorted, is_before);
-    }
-    if (i > 0 && reached >= p * total) {
-      candidates.resize(i);
-      return;
-    }
-    reached += candidates[i].weight;
+void keep_top_k(std::int32_t k, std::vector<double>& logits) {
+  if (k <= 0 || static_cast<std::size_t>(k) >= logits.size()) return;
+  std::vector<double> likeliest(k);
+  std::partial_sort_copy(logits.begin(), logits.end(), likeliest.begin(), likeliest.end(), std::greater<>());
+  for (double& logit : logits) {
+    if (logit < likeliest.back()) logit = kNever;
   }
 }
 
-/// What may be drawn, by ascending id, with weights; empty when masks leave nothing.
-std::vector<Candidate> candidates_of(std::span<const float> logits, const DrawContext& context) {
+/// top_p: the shortest run of likeliest tokens whose probabilities reach p; lower ids first among equals.
+void keep_top_p(double p, std::vector<double>& weights) {
+  if (p >= 1) return;
+  struct Candidate {
+    std::size_t id = 0;
+    double weight = 0;
+  };
+  const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
+  // Tokens below this are together less than the 1 - p that may go, so none of them is in the run: of 131,072 ids some
+  // hundreds are left to sort.
+  const double negligible = (1 - p) * total / static_cast<double>(weights.size());
+  std::vector<Candidate> candidates;
+  for (std::size_t id = 0; id < weights.size(); ++id) {
+    if (weights[id] >= negligible && weights[id] > 0) candidates.push_back({.id = id, .weight = weights[id]});
+  }
+  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+    return a.weight != b.weight ? a.weight > b.weight : a.id < b.id;
+  });
+  std::fill(weights.begin(), weights.end(), 0.0);
+  double reached = 0;
+  for (const Candidate& candidate : candidates) {
+    if (reached > 0 && reached >= p * total) break;
+    weights[candidate.id] = candidate.weight;
+    reached += candidate.weight;
+  }
+}
+
+/// Probabilities times a common factor, 0 for what may not be drawn; empty when masks leave nothing.
+std::vector<double> weights_of(std::span<const float> logits, const DrawContext& context) {
   const SamplingParams& params = *context.params;
-  const std::vector<double> adjusted = adjusted_logits(logits, context);
-  const double largest = adjusted.empty() ? kNever : *std::max_element(adjusted.begin(), adjusted.end());
+  std::vector<double> weights = adjusted_logits(logits, context);
+  const double largest = weights.empty() ? kNever : *std::max_element(weights.begin(), weights.end());
   if (largest == kNever) return {};
-  std::vector<Candidate> candidates = likely_enough(adjusted, largest, params);
-  keep_top_k(params.top_k, candidates);
-  for (Candidate& c : candidates) c.weight = std::exp(c.logit / params.temperature);
-  keep_top_p(params.top_p, candidates);
-  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) { return a.id < b.id; });
-  return candidates;
+  keep_min_p(params, largest, weights);
+  keep_top_k(params.top_k, weights);
+  for (double& value : weights) {
+    // Infinities that are equal differ by NaN, and are equally likely.
+    value = value == kNever ? 0.0 : value == largest ? 1.0 : std::exp((value - largest) / params.temperature);
+  }
+  keep_top_p(params.top_p, weights);
+  return weights;
 }
 
 TokenId draw_greedy(std::span<const float> logits, const DrawContext& context) {
@@ -161,18 +154,20 @@ TokenId draw_greedy(std::span<const float> logits, const DrawContext& context) {
 
 /// Walks up the distribution until it passes a uniform number.
 TokenId draw_random(std::span<const float> logits, const DrawContext& context) {
-  const std::vector<Candidate> candidates = candidates_of(logits, context);
-  if (candidates.empty()) return argmax(logits);
-  double total = 0;
-  for (const Candidate& c : candidates) total += c.weight;
-  const double target = total * uniform({.seed = context.params->seed, .choice = context.choice,
-                                         .position = context.position});
+  const std::vector<double> weights = weights_of(logits, context);
+  const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
+  if (total <= 0) return argmax(logits);
+  const double target =
+      total * uniform({.seed = context.params->seed, .choice = context.choice, .position = context.position});
   double passed = 0;
-  for (const Candidate& c : candidates) {
-    passed += c.weight;
-    if (passed > target) return c.id;
+  std::size_t last = 0;
+  for (std::size_t id = 0; id < weights.size(); ++id) {
+    if (weights[id] == 0) continue;
+    passed += weights[id];
+    last = id;
+    if (passed > target) break;
   }
-  return candidates.back().id;
+  return static_cast<TokenId>(last);
 }
 
 /// log(sum(exp(logits))), in f64.
@@ -237,17 +232,15 @@ step::TokenResult logprob_of(std::span<const float> logits, std::int32_t vocab_l
 
 std::vector<double> probabilities(std::span<const float> logits, std::int32_t vocab_limit, const DrawContext& context) {
   const std::span<const float> known = within(logits, vocab_limit);
-  std::vector<double> result(known.size(), 0.0);
-  if (known.empty()) return result;
-  const std::vector<Candidate> candidates =
-      is_greedy(*context.params) ? std::vector<Candidate>{} : candidates_of(known, context);
-  if (candidates.empty()) {
-    result[draw_greedy(known, context)] = 1.0;
+  std::vector<double> result;
+  if (!is_greedy(*context.params)) result = weights_of(known, context);
+  if (result.empty()) {
+    result.resize(known.size());
+    if (!known.empty()) result[draw_greedy(known, context)] = 1.0;
     return result;
   }
-  double total = 0;
-  for (const Candidate& c : candidates) total += c.weight;
-  for (const Candidate& c : candidates) result[c.id] = c.weight / total;
+  const double total = std::accumulate(result.begin(), result.end(), 0.0);
+  for (double& value : result) value /= total;
   return result;
 }
 
