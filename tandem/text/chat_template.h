@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tandem/base/json.h"
@@ -36,23 +37,34 @@ struct RenderLimits {
   int max_depth = 64;
 };
 
+/// Variables such as {"bos_token", "<s>"}; an empty token stays undefined in the template.
+using SpecialTokens = std::vector<std::pair<std::string, std::string>>;
+
 /// Immutable once parsed; every call is safe from any thread.
 class ChatTemplate {
  public:
   /// Parses Jinja source; `bos_token` and `eos_token` become variables. Throws Error{kCorrupt} with line and column.
   static ChatTemplate parse(std::string_view source, std::string bos_token, std::string eos_token,
                             RenderLimits limits = {});
+  static ChatTemplate parse(std::string_view source, SpecialTokens special_tokens, RenderLimits limits = {});
   /// A model folder's own: chat_template.jinja, else tokenizer_config.json's "chat_template" (a string, or a list of named
-  /// ones: "default"). nullptr when it has none.
-  static std::unique_ptr<ChatTemplate> load(const std::filesystem::path& folder, const Tokenizer& tokenizer);
-  /// The built-in default for a model without one. "phi": "Instruct: …\nOutput:"; others: "User: …\nAssistant:".
-  static ChatTemplate builtin(std::string_view model_type);
+  /// ones: "default"), with the tokens that its configuration names. nullptr when it has none. Throws Error{kCorrupt | kIo}.
+  static std::unique_ptr<ChatTemplate> load(const std::filesystem::path& folder);
+  /// The built-in default for a model without one. "phi…": "Instruct: …\nOutput:"; others: "User: …\nAssistant:".
+  /// `bos_token`: what the tokenizer puts before every text, or empty.
+  static ChatTemplate builtin(std::string_view model_type, std::string bos_token = "");
+  /// A built-in template: "phi", "plain" or "chatml". Throws Error{kNotFound} that lists the names.
+  static ChatTemplate named(std::string_view name, SpecialTokens special_tokens = {});
+  /// What --chat-template asks for: "" is the model's own or else the built-in default, with one warning; a file; the name of
+  /// a built-in; "none": nullptr, chat is not offered.
+  static std::unique_ptr<ChatTemplate> choose(const std::string& option, const std::filesystem::path& folder,
+                                              std::string_view model_type, const Tokenizer& tokenizer);
   ChatTemplate(ChatTemplate&&) noexcept;
   ~ChatTemplate();
 
   /// Throws Error{kInvalidArgument} with the template's own words for raise_exception.
   Rendered render(const ChatInput& input) const;
-  /// Strings that must end an answer besides the end tokens: "\nUser:" for the built-in default.
+  /// Strings that must end an answer besides the end tokens: "\nUser:" for the built-in default, "\nInstruct:" for phi's.
   const std::vector<std::string>& stop_strings() const;
   /// Whether the template iterates over message.content (parts stay an array) or wants one string.
   bool wants_content_parts() const;
@@ -61,6 +73,7 @@ class ChatTemplate {
  private:
   class Impl;
   explicit ChatTemplate(std::unique_ptr<Impl> impl);
+  void add_stop_string(std::string stop);
   std::unique_ptr<Impl> impl_;
 };
 
