@@ -15,15 +15,22 @@ namespace tandem::http {
 
 struct Limits {
   std::size_t max_header_bytes = 32 << 10;      ///< beyond: 431
+  std::size_t max_headers = 128;                ///< beyond: 431
   std::size_t max_target_bytes = 8 << 10;       ///< beyond: 414
   std::size_t max_body_bytes = 32 << 20;        ///< beyond: 413
+  std::size_t max_bodies_bytes = 512 << 20;     ///< of all bodies being received together; beyond: 503
   std::size_t max_connections = 4096;           ///< beyond: the newest waits in the system's backlog
+  std::size_t max_pipelined_bytes = 64 << 10;   ///< kept of later requests while one is answered; beyond: dropped, and
+                                                ///< the connection closes after the answer
   std::size_t max_stream_buffer_bytes = 256 << 10;  ///< bytes held for one slow reader, kernel's send buffer included
   std::chrono::milliseconds header_timeout{10'000};
   std::chrono::milliseconds body_idle_timeout{10'000};
   std::chrono::milliseconds body_total_timeout{60'000};
   std::chrono::milliseconds keep_alive_timeout{75'000};
   std::chrono::milliseconds write_stall_timeout{30'000};  ///< no byte taken for so long: the connection is cut
+  /// After an answer that ends a connection, what the client still sends is thrown away for so long; closing at once could
+  /// reset the connection before the client has read the answer.
+  std::chrono::milliseconds linger_timeout{2'000};
 };
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
