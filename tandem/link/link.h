@@ -5,15 +5,15 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "tandem/base/bytes.h"
-#include "tandem/base/unique_fd.h"
+#include "tandem/link/addresses.h"
 
 namespace tandem::link {
 
@@ -64,11 +64,23 @@ class Link {
   /// Seals and sends; safe from any thread. Throws Error{kUnavailable} once the link is down, or when the peer has taken no
   /// byte for `send_timeout` (15 s).
   void send(std::uint8_t type, std::span<const std::uint8_t> payload);
+  /// As above for a payload in pieces, which are sealed one after the other without being joined first.
+  void send(std::uint8_t type, std::initializer_list<std::span<const std::uint8_t>> parts);
+  /// Sends if that needs no waiting; false when another thread is sending or the peer's window is full. For heartbeats,
+  /// which must not hang with whoever else sends; `payload` is small.
+  bool try_send(std::uint8_t type, std::span<const std::uint8_t> payload);
+
   /// The next frame; nullopt at the deadline (the link stays usable). Throws Error{kUnavailable} when the peer closed or reset,
   /// Error{kCorrupt} when a frame does not open or is longer than its type allows. One thread.
   std::optional<Frame> receive(std::chrono::steady_clock::time_point deadline);
+  /// As above into a frame whose memory is used again; false at the deadline.
+  bool receive(Frame& frame, std::chrono::steady_clock::time_point deadline);
+
   /// Wakes a blocked receive and every sender with Error{kUnavailable}; safe from any thread.
   void close();
+  /// Closes so that the peer surely reads the frames sent last (a refusal, an end): drops what still comes until the peer
+  /// has closed too or `deadline`. On the receiving thread.
+  void close_gently(std::chrono::steady_clock::time_point deadline);
 
  private:
   std::unique_ptr<Impl> impl_;
@@ -77,10 +89,12 @@ class Link {
 struct ConnectOptions {
   std::chrono::milliseconds connect_timeout{3000};   ///< for each address that the name gives
   std::chrono::milliseconds handshake_timeout{2000};
-  FrameLimit frame_limit;
+  std::chrono::milliseconds send_timeout{15000};
+  FrameLimit frame_limit;              ///< unset: 64 KiB for every type
 };
 
-/// Resolves `host` (name, .local, IPv4, IPv6 with or without brackets and scope), tries every result, proves the secret.
+/// Resolves `host` (name, .local, IPv4, IPv6 with or without brackets and scope; or unix:/path), tries every result, proves
+/// the secret.
 /// Throws Error: kUnavailable (names every address tried and each one's cause: refused, timed out, no route), kUnauthenticated
 /// ("the secrets differ"), kMismatch (other protocol: both versions).
 Link connect(const std::string& host, std::uint16_t port, const Secret& secret, const Identity& self,
@@ -88,15 +102,20 @@ Link connect(const std::string& host, std::uint16_t port, const Secret& secret, 
 
 struct ListenOptions {
   std::chrono::milliseconds handshake_timeout{2000};
-  std::size_t max_half_open = 64;      ///< one more evicts the oldest: strangers delay nobody
-  FrameLimit frame_limit;
+  std::chrono::milliseconds send_timeout{15000};
+  /// Unfinished handshakes at a time. One more evicts the oldest that has not said a proper hello yet (else the oldest):
+  /// strangers delay nobody.
+  std::size_t max_half_open = 64;
+  FrameLimit frame_limit;              ///< unset: 64 KiB for every type
 };
 
 /// Accepts links on one address. Handshakes run apart from each other; strangers cost a bounded number of descriptors, and
-/// no log line more often than one a second.
+/// no log line more often than one a second. Wrong proofs in a row from one address are answered ever later (at most
+/// 400 ms), which holds up nobody else behind it.
 class Listener {
  public:
-  /// Throws Error{kIo} that names address and port.
+  /// `address`: an IP, a name, or unix:/path (mode 0600; a socket file that nobody listens on is replaced). Port 0 takes a
+  /// free one. Throws Error{kIo} that names address and port.
   Listener(const std::string& address, std::uint16_t port, Secret secret, Identity self, ListenOptions options);
   ~Listener();
   std::uint16_t port() const;
@@ -111,15 +130,5 @@ class Listener {
   class Impl;
   std::unique_ptr<Impl> impl_;
 };
-
-/// The local address of the route to `host`, found without sending a packet (a connected UDP socket's name).
-std::string route_address(const std::string& host);
-/// The interface that has this address ("en5", "eth0"); "" when none has.
-std::string interface_of(const std::string& address);
-/// An IP as it is, or the first usable address of an interface; throws Error{kInvalidArgument} with the list of interfaces.
-std::string resolve_address_option(const std::string& ip_or_interface);
-struct InterfaceAddress { std::string interface, address; };
-/// Every usable address of this machine, loopback last, IPv4 before IPv6, link-local IPv6 left out.
-std::vector<InterfaceAddress> local_addresses();
 
 }  // namespace tandem::link
