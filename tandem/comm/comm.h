@@ -23,6 +23,7 @@ class Work {
 };
 
 /// Point-to-point between ranks 0 … size()-1. Tensors are contiguous and on the host: the caller copies device tensors.
+/// `send`, `receive` and `abandon` are safe from any thread.
 class Comm {
  public:
   virtual ~Comm() = default;
@@ -54,6 +55,9 @@ struct GlooOptions {
 /// Gloo's listener, at no time (docs/decisions/gloo-listener.md). Throws Error{kUnavailable} that names both ends and the port
 /// of the pair that failed, or the rank that did not come.
 std::unique_ptr<Comm> make_gloo(std::shared_ptr<KeyValueStore> store, const GlooOptions& options);
+
+/// Which of Gloo's transports this build has: "gloo-tcp", "gloo-uv". The two cannot meet.
+std::string_view gloo_transport();
 
 /// One rank.
 std::unique_ptr<Comm> make_single();

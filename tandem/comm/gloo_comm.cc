@@ -92,7 +92,7 @@ class GlooComm final : public Comm {
     group_.reset();
   }
 
-  std::string_view transport() const override { return MeshGate::is_supported() ? "gloo-tcp" : "gloo-uv"; }
+  std::string_view transport() const override { return gloo_transport(); }
   int rank() const override { return group_->getRank(); }
   int size() const override { return group_->getSize(); }
 
@@ -122,6 +122,7 @@ class GlooComm final : public Comm {
     const std::string& name = peers_.at(static_cast<std::size_t>(peer));
     if (pending_->is_abandoned()) fail(*pending_, name, "");
     try {
+      std::lock_guard lock(mutex_);  // c10d counts operations without one
       return std::make_unique<GlooWork>(operation(), pending_, name);
     } catch (const std::exception& e) {
       fail(*pending_, name, e.what());
@@ -129,6 +130,7 @@ class GlooComm final : public Comm {
   }
 
   const std::unique_ptr<MeshGate> gate_;
+  std::mutex mutex_;
   c10::intrusive_ptr<c10d::ProcessGroupGloo> group_;
   const std::vector<std::string> peers_;
   const std::shared_ptr<PendingWorks> pending_ = std::make_shared<PendingWorks>();
@@ -199,6 +201,11 @@ std::unique_ptr<Comm> form(const std::shared_ptr<KeyValueStore>& store, const Gl
 }
 
 }  // namespace
+
+std::string_view gloo_transport() {
+  // Gloo builds its tcp transport on Linux and its uv transport elsewhere, as the gate is built.
+  return MeshGate::is_supported() ? "gloo-tcp" : "gloo-uv";
+}
 
 std::unique_ptr<Comm> make_gloo(std::shared_ptr<KeyValueStore> store, const GlooOptions& options) {
   if (options.size == 1) return make_single();
