@@ -355,13 +355,15 @@ TEST_F(CheckpointTest, hostile_headers_of_a_hundred_megabytes_cost_little_time_a
   const std::function<std::string()> next_tensor = [&] {
     return "\"t" + std::to_string(number++) + R"(":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},)";
   };
+  std::string thousand_pairs;
+  for (int i = 0; i < 1000; ++i) thousand_pairs += "\"a\":\"b\",";
   const auto repeat = [](const std::string& text) { return [text] { return text; }; };
   const std::tuple<std::string, std::function<std::string()>, std::uint64_t> kinds[] = {
       {"", repeat(std::string(4096, ' ')), 5 << 20},
       {"{\"", repeat(std::string(4096, ',')), 5 << 20},
       {"{\"t\":{\"shape\":[", repeat(std::string(4096, '1')), 5 << 20},
       {"{", next_tensor, 5 << 20},
-      {R"({"__metadata__":{)", repeat("\"a\":\"b\","), kLength}};
+      {R"({"__metadata__":{)", repeat(thousand_pairs), kLength}};
   write_config();
   const fs::path file = folder_ / "model.safetensors";
   for (const auto& [start, next, size] : kinds) {
