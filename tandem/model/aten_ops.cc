@@ -10,19 +10,19 @@
 namespace tandem::model {
 namespace {
 
-/// Scores of one piece of a slice, in elements: 64 MiB of f32.
+/// Scores of one piece of a slice, in elements, where a device's attention writes them all out: 64 MiB of f32.
 constexpr std::int64_t kMaxScores = std::int64_t{1} << 24;
 
-/// -inf where a row may not look: later positions, and those before its window.
-at::Tensor causal_mask(std::int64_t first_row_position, std::int64_t num_rows, std::int64_t first_key,
-                       std::int64_t num_keys, std::int32_t window, const at::Device& device) {
-  const auto options = at::TensorOptions().dtype(at::kLong).device(device);
-  const at::Tensor row = at::arange(first_row_position, first_row_position + num_rows, options).unsqueeze(1);
-  const at::Tensor key = at::arange(first_key, first_key + num_keys, options).unsqueeze(0);
-  at::Tensor hidden = key > row;
-  if (window > 0) hidden = hidden.logical_or(key <= row - window);
-  return at::zeros({num_rows, num_keys}, options.dtype(at::kFloat))
-      .masked_fill_(hidden, -std::numeric_limits<float>::infinity());
+/// f32 [rows, keys] to be added to scores: -inf where key j lies after row i, that is j - i > diagonal, or before its window.
+at::Tensor causal_mask(std::int64_t num_rows, std::int64_t num_keys, std::int64_t diagonal, std::int32_t window,
+                       const at::Device& device) {
+  const auto all_hidden = [&] {
+    return at::full({num_rows, num_keys}, -std::numeric_limits<float>::infinity(),
+                    at::TensorOptions().dtype(at::kFloat).device(device));
+  };
+  at::Tensor mask = all_hidden().triu_(diagonal + 1);
+  if (window > 0) mask.add_(all_hidden().tril_(diagonal - window));
+  return mask;
 }
 
 }  // namespace
@@ -96,26 +96,25 @@ at::Tensor AtenOps::attend_slice(const at::Tensor& queries, const BatchSlice& sl
                                            slice.block_table.begin() + end_block)),
                                        at::kLong)
                                 .to(kv.keys.device());
-  const auto gather = [&](const at::Tensor& cache) {  // [K, keys, D]
-    return cache.index_select(0, blocks).flatten(0, 1).narrow(0, 0, num_keys).to(at::kFloat).transpose(0, 1);
+  const auto gather = [&](const at::Tensor& cache) {  // [K, G, keys, D], the same for the whole group
+    return cache.index_select(0, blocks).flatten(0, 1).narrow(0, 0, num_keys).to(at::kFloat).transpose(0, 1).unsqueeze(1)
+        .expand({num_kv_heads, group, num_keys, head_dim});
   };
-  const at::Tensor keys = gather(kv.keys).transpose(1, 2), values = gather(kv.values);
+  const at::Tensor keys = gather(kv.keys), values = gather(kv.values);
+  const at::Tensor grouped = queries.unflatten(1, {num_kv_heads, group}).permute({1, 2, 0, 3});  // [K, G, n, D]
 
-  at::Tensor output = at::empty({slice.num_rows, shape.num_heads, head_dim}, queries.options());
-  const std::int64_t rows_at_once = std::clamp<std::int64_t>(kMaxScores / (shape.num_heads * num_keys), 1, slice.num_rows);
+  at::Tensor output = at::empty({slice.num_rows, num_kv_heads, group, head_dim}, queries.options());
+  const std::int64_t rows_at_once =
+      std::clamp<std::int64_t>(kMaxScores / (shape.num_heads * num_keys), 1, slice.num_rows);
   for (std::int64_t row = 0; row < slice.num_rows; row += rows_at_once) {
     const std::int64_t n = std::min(rows_at_once, slice.num_rows - row);
-    const at::Tensor piece = queries.narrow(0, row, n)
-                                 .unflatten(1, {num_kv_heads, group})   // [n, K, G, D]
-                                 .permute({1, 2, 0, 3})
-                                 .reshape({num_kv_heads, group * n, head_dim});
-    at::Tensor scores = at::bmm(piece, keys).mul_(shape.scale).view({num_kv_heads, group, n, num_keys});
-    scores.add_(causal_mask(slice.first_position + row, n, first_key, num_keys, shape.window, queries.device()));
-    const at::Tensor weights = at::softmax(scores, -1).view({num_kv_heads, group * n, num_keys});
-    const at::Tensor mixed = at::bmm(weights, values).view({num_kv_heads, group, n, head_dim});
-    output.narrow(0, row, n).copy_(mixed.permute({2, 0, 1, 3}).reshape({n, shape.num_heads, head_dim}));
+    const at::Tensor mask =
+        causal_mask(n, num_keys, slice.first_position + row - first_key, shape.window, queries.device());
+    const at::Tensor mixed = at::scaled_dot_product_attention(grouped.narrow(2, row, n), keys, values, mask,
+                                                              /*dropout_p=*/0.0, /*is_causal=*/false, shape.scale);
+    output.narrow(0, row, n).copy_(mixed.permute({2, 0, 1, 3}));
   }
-  return output;
+  return output.flatten(1, 2);
 }
 
 }  // namespace tandem::model

@@ -185,7 +185,7 @@ def test_every_split_gives_identical_bits(tmp_path, kind, settings, ops, dtype):
     make_model(kind, settings).save_pretrained(tmp_path)
     sequences = [dict(prompt=prompt_of(29), steps=8, chunk=10), dict(prompt=prompt_of(5, 1), steps=8)]
     whole, whole_logits = drive(tmp_path, tmp_path, sequences, shares=[4], ops=ops, dtype=dtype)
-    for shares in [(2, 2), (1, 3), (3, 1), (1, 2, 1), (1, 1, 1, 1), (0, 4), (4, 0)]:
+    for shares in [(2, 2), (1, 3), (3, 1), (1, 2, 1), (1, 1, 1, 1)]:
         parts, logits = drive(tmp_path, tmp_path, sequences, shares=shares, ops=ops, dtype=dtype)
         assert parts["ids"] == whole["ids"]
         for mine, expected in zip(logits, whole_logits):
