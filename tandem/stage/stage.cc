@@ -107,23 +107,16 @@ void Stage::report_failure(std::uint64_t generation, const char* phase, const st
                                       .reason = reason});
 }
 
-void Stage::run() {
+void Stage::introduce() {
   tell(Message::kStageHello, link::StageHello{.stage = options_.stage,
                                               .pid = ::getpid(),
                                               .device = device_,
                                               .transport = std::string(comm::gloo_transport()),
                                               .kernels = options_.kernels});
-  while (auto command = commands_.receive()) execute(*command);
-  std::lock_guard lock(mutex_);
-  throw stopped_by_.value_or(Error(Code::kUnavailable, "the stage was stopped"));
 }
 
-void Stage::stop(const Error& reason) {
-  {
-    std::lock_guard lock(mutex_);
-    if (!stopped_by_) stopped_by_ = reason;
-  }
-  commands_.close();
+void Stage::run() {
+  while (auto command = commands_.receive()) execute(*command);
 }
 
 void Stage::handle(const link::Frame& frame) {

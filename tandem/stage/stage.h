@@ -33,15 +33,17 @@ class Stage {
   Stage(StageOptions options, link::Link& link, FormMesh form_mesh);
   ~Stage();
 
-  /// Introduces itself and obeys until the link ends; throws the Error that ended it, or Error{kMismatch} when the head refuses
-  /// this stage.
+  /// The first frame of the link.
+  void introduce();
+  /// Obeys until `stop`. Throws Error{kUnavailable} when the link is down.
   void run();
   /// Sent with every heartbeat; any thread.
   link::StageCounters counters() const;
-  /// What the reader thread does with one frame that is not a heartbeat.
+  /// What the reader thread does with one frame that is not a heartbeat. Throws Error when the frame is no good: the link's end,
+  /// for both ends are of one build.
   void handle(const link::Frame& frame);
-  /// Makes `run` return with this error; any thread.
-  void stop(const Error& reason);
+  /// Makes `run` return; any thread.
+  void stop() { commands_.close(); }
 
  private:
   struct PlanCommand {
@@ -79,7 +81,6 @@ class Stage {
   std::shared_ptr<HeadStore> store_;            //   of the generation that forms now
   std::shared_ptr<Generation> generation_;      //   the formed one
   std::uint64_t ended_through_ = 0;             //   generations up to this one are over
-  std::optional<Error> stopped_by_;
 
   // Main thread alone.
   std::optional<link::Load> loaded_as_;

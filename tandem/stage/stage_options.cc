@@ -45,8 +45,9 @@ StageOptions parse_stage_options(std::string_view line) {
   const Json json = parse_json(line, kWhat, {.max_bytes = kMaxLineBytes, .max_depth = 4});
   if (!json.is_object()) throw Error(Code::kInvalidArgument, std::string(kWhat) + ": not a JSON object");
   StageOptions options;
+  const std::string secret = required(json, "secret");
   try {
-    options.secret.bytes = from_hex(required(json, "secret"));
+    options.secret.bytes = from_hex(secret);
   } catch (const Error&) {
     throw Error(Code::kInvalidArgument, std::string(kWhat) + ": \"secret\" must be hexadecimal");
   }
