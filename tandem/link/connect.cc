@@ -6,6 +6,7 @@
 #include "tandem/base/strings.h"
 #include "tandem/link/handshake.h"
 #include "tandem/link/link_impl.h"
+#include "tandem/link/secret.h"
 #include "tandem/link/socket.h"
 
 namespace tandem::link {
@@ -103,6 +104,7 @@ void shake_hands(int fd, Handshake& handshake, TimePoint deadline) {
 
 Link connect(const std::string& host, std::uint16_t port, const Secret& secret, const Identity& self,
              const ConnectOptions& options) {
+  require_strong(secret);
   std::vector<SocketAddress> addresses = resolve(host, port);
   if (addresses.size() > kMaxAddresses) addresses.resize(kMaxAddresses);
   const bool is_unix = addresses.front().family() == AF_UNIX;

@@ -7,6 +7,7 @@
 #include <sys/un.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <list>
 #include <mutex>
@@ -17,6 +18,7 @@
 #include "tandem/link/handshake.h"
 #include "tandem/link/link_impl.h"
 #include "tandem/link/refusals.h"
+#include "tandem/link/secret.h"
 #include "tandem/link/socket.h"
 
 namespace tandem::link {
@@ -142,6 +144,7 @@ Listener::Impl::Impl(const std::string& address, std::uint16_t port, Secret secr
       wake_(make_wake_pipe()),
       secret_(std::move(secret)),
       refusals_("link on " + place_) {
+  require_strong(secret_);
   try {
     socket_ = listen_on(resolve(address, port).front());
   } catch (const Error& error) {
@@ -154,6 +157,7 @@ Listener::Impl::Impl(const std::string& address, std::uint16_t port, Secret secr
 Listener::Impl::~Impl() { close(); }
 
 void Listener::Impl::set_secret(Secret secret) {
+  require_strong(secret);
   const std::lock_guard lock(secret_mutex_);
   secret_ = std::move(secret);
 }
