@@ -126,6 +126,11 @@ void RequestReader::read_head() {
     buffer_.erase(0, skip);
     if (buffer_.empty() || buffer_ == "\r") return;
     state_ = State::kHead;
+    // Methods are words. A TLS client would send no line end, and wait for the timeout.
+    const char first = buffer_.front();
+    if ((first < 'A' || first > 'Z') && (first < 'a' || first > 'z')) {
+      return fail(400, "malformed request: not HTTP (https is not spoken here)");
+    }
   }
   const std::size_t line_end = buffer_.find('\n');
   const std::size_t line_bytes = std::min(line_end, buffer_.size());

@@ -126,4 +126,12 @@ int open_stream_socket(int family) {
 #endif
 }
 
+long send_bytes(int fd, std::string_view bytes) {
+#ifdef MSG_NOSIGNAL
+  return ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+#else
+  return ::send(fd, bytes.data(), bytes.size(), 0);  // the socket has SO_NOSIGPIPE
+#endif
+}
+
 }  // namespace tandem::http

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "tandem/base/unique_fd.h"
 
@@ -33,6 +34,9 @@ void tune_connection(int fd, std::size_t send_buffer_bytes);
 
 /// A close-on-exec socket of an address family. -1 and errno on failure.
 int open_stream_socket(int family);
+
+/// send() that never raises SIGPIPE, on sockets made here: the bytes taken, or -1 and errno.
+long send_bytes(int fd, std::string_view bytes);
 
 /// The platform's part (sockets_linux.cc, sockets_macos.cc).
 namespace platform {
