@@ -22,7 +22,7 @@ Interpreter::Flow Interpreter::iterate_loop(LoopObject& loop) {
   const Value loop_value = Value::object(Kind::kLoop, &loop);
   // One scope serves every turn unless a macro may keep looking into it.
   Scope* scope = &keep_scope(*loop.scope);
-  bool is_first = true;
+  bool is_first = true, has_finished_turn = false;
   while (loop.taken < loop.accepted.size() || accept_next(loop)) {
     loop.previous = is_first ? heap_.undefined("there is no previous item") : loop.current;
     loop.current = loop.accepted[loop.taken++];
@@ -30,10 +30,12 @@ Interpreter::Flow Interpreter::iterate_loop(LoopObject& loop) {
     if (!is_first && statement.makes_closures) scope = &keep_scope(*loop.scope);
     is_first = false;
     scope->clear();
-    if (run_loop_body(loop, loop_value, *scope) == Flow::kBreak) return Flow::kNormal;
+    const Flow flow = run_loop_body(loop, loop_value, *scope);
+    has_finished_turn |= flow == Flow::kNormal;
+    if (flow == Flow::kBreak) break;
   }
-  // As in Jinja, `else` belongs to a loop that never ran, and does not see its variables.
-  return is_first ? run_body(statement.otherwise, keep_scope(*loop.scope)) : Flow::kNormal;
+  // Jinja runs `else` unless a turn reached the end of the body: also after nothing but `break` and `continue`.
+  return has_finished_turn ? Flow::kNormal : run_body(statement.otherwise, keep_scope(*loop.scope));
 }
 
 Interpreter::Flow Interpreter::run_loop_body(LoopObject& loop, const Value& loop_value, Scope& scope) {
@@ -155,7 +157,9 @@ void Interpreter::bind_surplus(const MacroStatement& macro, const Arguments& arg
       fail("macro '" + macro.spelling + "' takes no keyword argument '" + std::string(name) + "'");
     }
   }
-  if (macro.uses_caller) scope.set(kNameCaller, caller);
+  const bool has_own_caller = std::any_of(macro.parameters.begin(), macro.parameters.end(),
+                                          [](const auto& parameter) { return parameter.name == kNameCaller; });
+  if (macro.uses_caller && !has_own_caller) scope.set(kNameCaller, caller);
   if (macro.uses_kwargs) scope.set(kNameKwargs, surplus);
   if (!macro.uses_varargs) return;
   const auto first = arguments.positional.begin() +
@@ -189,6 +193,9 @@ Value Interpreter::get_attribute(const Value& value, std::string_view name) {
     return found != nullptr ? *found : missing_attribute(value, name);
   }
   if (value.is(Kind::kLoop)) return loop_attribute(static_cast<LoopObject&>(*value.object()), name);
+  if (value.is(Kind::kTuple) && value.list().name == kGroupName && (name == "grouper" || name == "list")) {
+    return value.list().items[name == "grouper" ? 0 : 1];
+  }
   if (value.is(Kind::kMacro) && name == "name") {
     return heap_.string(static_cast<MacroObject&>(*value.object()).definition->spelling);
   }
@@ -208,13 +215,14 @@ Value Interpreter::missing_attribute(const Value& value, std::string_view name) 
   if (is_forbidden_method(value, name) || name.starts_with("__")) {
     return heap_.undefined("access to attribute '" + std::string(name) + "' of '" + type + "' object is unsafe.");
   }
+  if (value.is_none()) return heap_.undefined("'None' has no attribute '" + std::string(name) + "'");
   return heap_.undefined("'" + type + " object' has no attribute '" + std::string(name) + "'");
 }
 
 Value Interpreter::get_item(const Value& value, const Value& key) {
   check_defined(value);
   if (value.is_dict()) {
-    check_hashable(key);
+    if (!is_hashable(key)) return heap_.undefined("'dict object' has no such element");
     if (const Value* found = value.dict().find(key)) return *found;
   } else if (key.is_integral() && (value.is_sequence() || value.is_string() || value.is(Kind::kRange))) {
     const std::int64_t length = *length_of(value);

@@ -209,11 +209,8 @@ Value sum_filter(Interpreter& interpreter, In value, Args arguments) {
 
 Value map_filter(Interpreter& interpreter, In value, Args arguments) {
   Heap& heap = interpreter.heap();
+  if (!is_true(value)) return heap.generator({});
   std::vector<Value> mapped;
-  if (!is_true(value)) {
-    if (!is_iterable(value)) return heap.generator({});
-    return heap.generator({});
-  }
   const std::vector<Value> items = iterate(heap, value);
   if (arguments.positional.empty()) {
     const Bound bound("map", arguments, {"attribute", "default"});
@@ -317,6 +314,7 @@ Value groupby_filter(Interpreter& interpreter, In value, Args arguments) {
     if (i + 1 < sorted.size() && equal(key_of(sorted[i]), key_of(sorted[i + 1]))) continue;
     const Value grouper = path.of(group[0]);
     groups.push_back(heap.tuple({grouper, heap.list(std::exchange(group, {}))}));
+    groups.back().list().name = kGroupName;
   }
   return heap.list(std::move(groups));
 }

@@ -109,7 +109,7 @@ Value truncate_filter(Interpreter& interpreter, In value, Args arguments) {
   if (!value.is_string()) fail("truncate: expected a string, not " + std::string(type_name(value)));
   const Text dots("...");
   const Text &text = value.text(), &end = bound.has(2) ? bound.text(2) : dots;
-  const std::int64_t length = bound.integer_or(0, 255), leeway = bound.text_or_null(3) ? 0 : bound.integer_or(3, 5);
+  const std::int64_t length = bound.integer_or(0, 255), leeway = bound.value_or(3, Value::none()).is_none() ? 5 : bound.integer_or(3, 5);
   if (length < static_cast<std::int64_t>(end.length())) fail("truncate: the length is less than that of its end");
   if (static_cast<std::int64_t>(text.length()) <= length + leeway) return value;
   const std::int64_t kept = length - static_cast<std::int64_t>(end.length());

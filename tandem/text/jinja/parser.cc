@@ -87,7 +87,10 @@ class StatementParser : public ExpressionParser {
   Statement* parse_print_tag() {
     take();
     auto* print = make<PrintStatement>();
-    print->value = parse_tuple();
+    auto* values = make<ItemsExpr>(ExprKind::kConcat);
+    values->items.push_back(parse_expression());
+    while (skip_operator(",")) values->items.push_back(parse_expression());
+    print->value = values;
     return print;
   }
 

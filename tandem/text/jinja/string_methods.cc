@@ -16,7 +16,7 @@ using Args = const Arguments&;
 
 Value text_value(Interpreter& interpreter, Text text) { return interpreter.heap().string(std::move(text)); }
 
-/// markupsafe's methods escape their arguments and give Markup.
+/// What Markup puts in is escaped, and gives Markup.
 Text like(const Value& self, const Text& argument) { return self.text().is_markup() ? escape_html(argument) : argument; }
 Value like(Interpreter& interpreter, const Value& self, Text result) {
   return text_value(interpreter, result.is_markup() == self.text().is_markup() ? std::move(result)
@@ -37,8 +37,8 @@ Value map_method(Interpreter& interpreter, Self self, Args arguments) {
 
 Value replace_method(Interpreter& interpreter, Self self, Args arguments) {
   const Bound bound("replace", arguments, {"old", "new", "count"});
-  const Text from = like(self, bound.text(0)), to = like(self, bound.text(1));
-  return like(interpreter, self, replace(interpreter.heap(), self.text(), from, to, bound.integer_or(2, -1)));
+  const Text to = like(self, bound.text(1));
+  return like(interpreter, self, replace(interpreter.heap(), self.text(), bound.text(0), to, bound.integer_or(2, -1)));
 }
 
 template <std::vector<Value> (*split_text)(Heap&, const Text&, const Text*, std::int64_t)>

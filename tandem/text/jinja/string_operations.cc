@@ -90,7 +90,7 @@ std::vector<Value> split_at_space(Heap& heap, const Text& text, std::int64_t max
   std::size_t begin = skip_while(text, 0, /*space=*/true);
   while (begin < text.size()) {
     if (max_splits >= 0 && static_cast<std::int64_t>(parts.size()) >= max_splits) {
-      parts.push_back(piece(heap, text, begin, skip_back_while(text, text.size(), /*space=*/true)));
+      parts.push_back(piece(heap, text, begin, text.size()));
       break;
     }
     const std::size_t end = skip_while(text, begin, /*space=*/false);
@@ -105,7 +105,7 @@ std::vector<Value> split_at_space_from_right(Heap& heap, const Text& text, std::
   std::size_t end = skip_back_while(text, text.size(), /*space=*/true);
   while (end > 0) {
     if (max_splits >= 0 && static_cast<std::int64_t>(parts.size()) >= max_splits) {
-      parts.push_back(piece(heap, text, skip_while(text, 0, /*space=*/true), end));
+      parts.push_back(piece(heap, text, 0, end));
       break;
     }
     const std::size_t begin = skip_back_while(text, end, /*space=*/false);

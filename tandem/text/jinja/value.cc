@@ -314,13 +314,16 @@ int compare(const Value& a, const Value& b, std::string_view operation, int dept
        std::string(type_name(b)) + "'");
 }
 
-void check_hashable(const Value& value, int depth) {
+bool is_hashable(const Value& value, int depth) {
   check_depth(depth);
-  if (value.is(Kind::kList) || value.is_dict() || value.is(Kind::kView)) {
-    fail("unhashable type: '" + std::string(type_name(value)) + "'");
-  }
-  if (!value.is(Kind::kTuple)) return;
-  for (const Value& item : value.list().items) check_hashable(item, depth + 1);
+  if (value.is(Kind::kList) || value.is_dict() || value.is(Kind::kView)) return false;
+  if (!value.is(Kind::kTuple)) return true;
+  const std::vector<Value>& items = value.list().items;
+  return std::all_of(items.begin(), items.end(), [&](const Value& item) { return is_hashable(item, depth + 1); });
+}
+
+void check_hashable(const Value& value) {
+  if (!is_hashable(value)) fail("unhashable type: '" + std::string(type_name(value)) + "'");
 }
 
 std::optional<std::int64_t> length_of(const Value& value) {

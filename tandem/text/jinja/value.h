@@ -111,8 +111,11 @@ struct List : Object {
   std::vector<Value> items;
   Origin origin = Origin::kTemplate;  ///< kRequest: printed whole, brackets and all, as request data
   std::size_t next = 0;               ///< of a generator: what it gives next
-  const char* name = "";              ///< of a view or a generator, as Python prints it
+  const char* name = "";              ///< of a view or a generator, as Python prints it; of a groupby filter's tuple
 };
+
+/// The `name` of the pairs that groupby gives: they have attributes `grouper` and `list`.
+inline constexpr const char* kGroupName = "group";
 
 struct RangeObject : Object {
   std::int64_t start = 0, stop = 0, step = 1;
@@ -198,8 +201,10 @@ bool is_true(const Value& value);
 bool equal(const Value& a, const Value& b, int depth = 0);
 /// -1, 0, 1; fails for values that Python does not order.
 int compare(const Value& a, const Value& b, std::string_view operation = "<", int depth = 0);
-/// Fails for lists and dicts, which Python cannot hash.
-void check_hashable(const Value& value, int depth = 0);
+/// False for lists and dicts, which cannot be a dict's keys.
+bool is_hashable(const Value& value, int depth = 0);
+/// Fails unless is_hashable.
+void check_hashable(const Value& value);
 /// len(): nullopt for what has none.
 std::optional<std::int64_t> length_of(const Value& value);
 /// A generator is consumed. Fails for what Python cannot iterate over.
