@@ -96,7 +96,7 @@ void Link::Impl::write_staged() {
       if (!wait_writable(socket_.get(), std::chrono::steady_clock::now() + send_timeout_)) {
         ::shutdown(socket_.get(), SHUT_RDWR);
         throw Error(Code::kUnavailable,
-                    format("%s has taken no data for %.0f s", who().c_str(), to_seconds(send_timeout_)));
+                    format("%s has taken no data for %g s", who().c_str(), to_seconds(send_timeout_)));
       }
     } else if (errno != EINTR) {
       const int failure = errno;

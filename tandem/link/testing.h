@@ -1,14 +1,20 @@
 // What the tests of this room share: two ends of a link, bytes, and a deadline for everything.
 #pragma once
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <string>
 #include <string_view>
 
 #include "tandem/base/error.h"
+#include "tandem/link/handshake.h"
 #include "tandem/link/link.h"
+#include "tandem/link/link_impl.h"
 
 namespace tandem::link {
 
@@ -41,9 +47,16 @@ struct LinkPair {
   Link connecting, accepting;
 };
 
-/// Both ends of a link through a listener on `address` that is gone again afterwards.
-inline LinkPair make_pair(const std::string& address, std::chrono::milliseconds send_timeout = kSoon,
+/// A place for a unix socket that no other test takes.
+inline std::string fresh_unix_address() {
+  static std::atomic<int> counter{0};
+  return "unix:" + ::testing::TempDir() + "tandem-" + std::to_string(::getpid()) + "-" + std::to_string(++counter);
+}
+
+/// Both ends of a link through a listener on `address` ("unix": on a fresh path) that is gone again afterwards.
+inline LinkPair linked_pair(std::string address, std::chrono::milliseconds send_timeout = kSoon,
                           const FrameLimit& accepting_limit = any_size) {
+  if (address == "unix") address = fresh_unix_address();
   ListenOptions listen;
   listen.frame_limit = accepting_limit;
   listen.send_timeout = send_timeout;
@@ -64,6 +77,36 @@ inline Frame receive_soon(Link& link) {
   std::optional<Frame> frame = link.receive(soon());
   if (!frame) throw Error(Code::kInternal, "no frame came");
   return std::move(*frame);
+}
+
+/// One end of a socket pair as a Link, the other as bare bytes with the peer's sealing key.
+struct Wire {
+  Link link;
+  UniqueFd bare;
+  FrameCipher sealer;
+};
+
+inline Wire make_wire(const FrameLimit& limit) {
+  Handshake connecting(Side::kConnecting, secret_of(1), identity_of(Role::kAgent, "mini2"));
+  Handshake accepting(Side::kAccepting, secret_of(1), identity_of(Role::kHead, "mini1"));
+  const auto carry = [](Handshake& from, Handshake& to) {
+    Bytes bytes = from.take_output();
+    for (std::span<const std::uint8_t> left = bytes; !left.empty();) {
+      const std::size_t count = to.wanted();
+      to.feed(left.first(count));
+      left = left.subspan(count);
+    }
+  };
+  carry(connecting, accepting);
+  carry(accepting, connecting);
+  carry(connecting, accepting);
+  carry(accepting, connecting);
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) throw Error(Code::kIo, "socketpair");
+  ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  FrameCipher sealer(FrameCipher::Direction::kSeal, connecting.keys().to_send);
+  return {Link(std::make_unique<Link::Impl>(UniqueFd(ends[0]), accepting, limit, kSoon)), UniqueFd(ends[1]),
+          std::move(sealer)};
 }
 
 /// The error that `action` throws; a test failure when it throws none.
