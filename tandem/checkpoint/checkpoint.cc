@@ -29,17 +29,23 @@ bool name_less(const TensorInfo& a, const TensorInfo& b) { return a.name < b.nam
 [[noreturn]] void refuse_without_weights(const ModelFolder& folder) {
   const std::string where = folder.path().string();
   const auto pickles = folder.names_ending_with(".bin");
-  if (!pickles.empty() || !folder.names_ending_with(".pt").empty() || !folder.names_ending_with(".pth").empty()) {
-    throw Error(Code::kUnsupported,
-                where + ": its weights are pickle files, which can run code when opened and are never read; take a model "
-                        "or revision with safetensors, or convert it once where you trust it: from_pretrained(\"" + where +
-                        "\").save_pretrained(OUT) of transformers writes them");
+  if (!pickles.empty() || !folder.names_ending_with(".pt").empty() ||
+      !folder.names_ending_with(".pth").empty()) {
+    throw Error(
+        Code::kUnsupported,
+        where +
+            ": its weights are pickle files, which can run code when opened and are never read; take a model "
+            "or revision with safetensors, or convert it once where you trust it: from_pretrained(\"" +
+            where + "\").save_pretrained(OUT) of transformers writes them");
   }
   if (!folder.names_ending_with(".gguf").empty()) {
-    throw Error(Code::kUnsupported, where + ": GGUF files are not read; take the original model with safetensors");
+    throw Error(Code::kUnsupported,
+                where + ": GGUF files are not read; take the original model with safetensors");
   }
-  throw Error(Code::kNotFound, where + ": neither model.safetensors nor model.safetensors.index.json is there; if a "
-                                       "download was cut off, run it again");
+  throw Error(Code::kNotFound,
+              where +
+                  ": neither model.safetensors nor model.safetensors.index.json is there; if a "
+                  "download was cut off, run it again");
 }
 
 std::string shape_text(const std::vector<std::int64_t>& shape) {
@@ -50,7 +56,8 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 
 void check_share(const ModelConfig& config, const Share& share) {
   if (share.first_layer < 0 || share.first_layer > share.end_layer || share.end_layer > config.num_layers) {
-    throw Error(Code::kInvalidArgument, to_string(share) + ": the model has " + std::to_string(config.num_layers) + " layers");
+    throw Error(Code::kInvalidArgument,
+                to_string(share) + ": the model has " + std::to_string(config.num_layers) + " layers");
   }
   if (share.shard != 0 || share.num_shards != 1) {
     throw Error(Code::kUnsupported, to_string(share) + ": a layer is not cut into shards yet");
@@ -105,18 +112,22 @@ class Checkpoint::Impl {
     const std::string where = folder_.path().string() + ": tensor " + needed.name;
     if (tensor == nullptr) {
       const auto other = others_.find(needed.name);
-      if (other == others_.end()) throw Error(Code::kCorrupt, where + ": missing, " + config_.model_type + " needs it");
-      throw Error(Code::kUnsupported, where + ": dtype " + other->second + " is not read; take the model in bf16, f16 or f32");
+      if (other == others_.end())
+        throw Error(Code::kCorrupt, where + ": missing, " + config_.model_type + " needs it");
+      throw Error(Code::kUnsupported,
+                  where + ": dtype " + other->second + " is not read; take the model in bf16, f16 or f32");
     }
     if (tensor->shape != needed.shape) {
       throw Error(Code::kCorrupt, paths_[tensor->file].string() + ": tensor " + needed.name + ": shape " +
-                                      shape_text(tensor->shape) + ", config.json says " + shape_text(needed.shape));
+                                      shape_text(tensor->shape) + ", config.json says " +
+                                      shape_text(needed.shape));
     }
     return *tensor;
   }
 
  private:
-  /// Takes over a file's tensors; of an index only those that it places here, and those that it does not name.
+  /// Takes over a file's tensors; of an index only those that it places here, and those that it does not
+  /// name.
   void add_file(const std::string& name, const std::unordered_map<std::string, std::string>* file_of_tensor) {
     OpenFile file = folder_.open(name);
     SafetensorsHeader header = read_safetensors_header(file);
@@ -134,7 +145,8 @@ class Checkpoint::Impl {
       if (belongs(other.first)) others_.insert(std::move(other));
     }
     if (tensors_.size() + others_.size() > kMaxTensors) {
-      throw Error(Code::kCorrupt, file.path.string() + ": the model has more than " + std::to_string(kMaxTensors) + " tensors");
+      throw Error(Code::kCorrupt, file.path.string() + ": the model has more than " +
+                                      std::to_string(kMaxTensors) + " tensors");
     }
     paths_.push_back(file.path);
     files_.emplace_back(std::move(file));
@@ -145,7 +157,8 @@ class Checkpoint::Impl {
     std::set<std::string> names;
     for (const auto& [tensor, file] : weight_map) {
       names.insert(file);
-      if (names.size() > kMaxFiles) throw Error(Code::kCorrupt, std::string(kIndexFile) + ": names more than 512 files");
+      if (names.size() > kMaxFiles)
+        throw Error(Code::kCorrupt, std::string(kIndexFile) + ": names more than 512 files");
     }
     const std::unordered_map<std::string, std::string> file_of_tensor(weight_map.begin(), weight_map.end());
     for (const std::string& name : names) add_file(name, &file_of_tensor);
@@ -153,13 +166,15 @@ class Checkpoint::Impl {
     for (const TensorInfo& tensor : tensors_) present.insert(tensor.name);
     for (const auto& [tensor, file] : weight_map) {
       if (present.count(tensor) == 0 && others_.count(tensor) == 0) {
-        throw Error(Code::kCorrupt, folder_.path_of(file).string() + ": tensor " + tensor + " is not in it, though " +
-                                        kIndexFile + " says so; fetch the model again");
+        throw Error(Code::kCorrupt, folder_.path_of(file).string() + ": tensor " + tensor +
+                                        " is not in it, though " + kIndexFile +
+                                        " says so; fetch the model again");
       }
     }
   }
 
-  /// As transformers 5: weights that are both there and differ are not tied, whatever the config says. Reads them only then.
+  /// As transformers 5: weights that are both there and differ are not tied, whatever the config says. Reads
+  /// them only then.
   void decide_tie() {
     const TensorInfo* head = find("lm_head.weight");
     if (!config_.tie_embeddings || head == nullptr) return;
@@ -171,8 +186,10 @@ class Checkpoint::Impl {
       file_of(*embedding).release(embedding->offset, embedding->size_bytes);
       file_of(*head).release(head->offset, head->size_bytes);
       if (equal) return;
-      log::warn("{}: tie_word_embeddings is true but lm_head.weight differs from model.embed_tokens.weight; not tied",
-                folder_.path().string());
+      log::warn(
+          "{}: tie_word_embeddings is true but lm_head.weight differs from model.embed_tokens.weight; not "
+          "tied",
+          folder_.path().string());
     }
     config_.tie_embeddings = false;
   }
@@ -182,7 +199,7 @@ class Checkpoint::Impl {
   std::vector<fs::path> paths_;
   std::vector<MappedFile> files_;
   std::vector<TensorInfo> tensors_;
-  std::unordered_map<std::string, std::string> others_;    ///< name → dtype that we do not compute with
+  std::unordered_map<std::string, std::string> others_;  ///< name → dtype that we do not compute with
 };
 
 std::string to_string(const Share& share) {
@@ -219,7 +236,8 @@ std::vector<TensorInfo> Checkpoint::slice(const Share& share) const {
     for (const NeededTensor& needed : all) tensors.push_back(impl_->get(needed));
   };
   if (share.embedding) take({needed_embedding(config())});
-  for (std::int32_t layer = share.first_layer; layer < share.end_layer; ++layer) take(needed_layer(config(), layer));
+  for (std::int32_t layer = share.first_layer; layer < share.end_layer; ++layer)
+    take(needed_layer(config(), layer));
   if (share.head) take(needed_head(config()));
   std::sort(tensors.begin(), tensors.end(), name_less);
   // One rank with embedding and tied head holds the tensor once.
@@ -250,7 +268,8 @@ Digest Checkpoint::structure_hash() const {
   hash.update(dump_json(config().raw));
   for (const TensorInfo& tensor : tensors()) {
     // A name may hold anything but ends at its quote once dumped, so that no two lists give the same text.
-    hash.update("\n" + dump_json(tensor.name) + " " + std::string(to_string(tensor.dtype)) + shape_text(tensor.shape));
+    hash.update("\n" + dump_json(tensor.name) + " " + std::string(to_string(tensor.dtype)) +
+                shape_text(tensor.shape));
   }
   return hash.finish();
 }

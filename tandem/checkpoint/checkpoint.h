@@ -1,5 +1,5 @@
-// A model's weights on disk: safetensors files, mapped and checked, and which of them a share needs. Torch-free; the head
-// plans and streams with it, a stage loads its slice with it.
+// A model's weights on disk: safetensors files, mapped and checked, and which of them a share needs.
+// Torch-free; the head plans and streams with it, a stage loads its slice with it.
 #pragma once
 
 #include <cstdint>
@@ -46,13 +46,15 @@ struct FileIdentity {
   bool operator==(const FileIdentity&) const = default;
 };
 
-/// An opened model folder. Immutable; safe from any thread. Opening reads headers only: the data are mapped, not touched.
+/// An opened model folder. Immutable; safe from any thread. Opening reads headers only: the data are mapped,
+/// not touched.
 class Checkpoint {
  public:
-  /// model.safetensors, or model.safetensors.index.json and its shards. Throws Error naming file and tensor on: header length,
-  /// dtype, overlap, gap, shape × dtype ≠ bytes (checked arithmetic), data past the end, a name in the index without a tensor,
-  /// a path that leaves the folder, a file that is not a regular file. Hub-cache symlinks to blobs are followed. A folder may
-  /// hold one share's tensors only: what is missing is noticed by `slice`.
+  /// model.safetensors, or model.safetensors.index.json and its shards. Throws Error naming file and tensor
+  /// on: header length, dtype, overlap, gap, shape × dtype ≠ bytes (checked arithmetic), data past the end, a
+  /// name in the index without a tensor, a path that leaves the folder, a file that is not a regular file.
+  /// Hub-cache symlinks to blobs are followed. A folder may hold one share's tensors only: what is missing is
+  /// noticed by `slice`.
   static Checkpoint open(const std::filesystem::path& folder);
 
   const ModelConfig& config() const;
@@ -62,19 +64,21 @@ class Checkpoint {
   const std::vector<TensorInfo>& tensors() const;
   /// nullptr when absent.
   const TensorInfo* find(std::string_view name) const;
-  /// The tensors of a share, by ascending name; throws Error{kCorrupt} when the architecture needs one that is missing or has
-  /// another shape than the config says.
+  /// The tensors of a share, by ascending name; throws Error{kCorrupt} when the architecture needs one that
+  /// is missing or has another shape than the config says.
   std::vector<TensorInfo> slice(const Share& share) const;
-  /// The mapped bytes; valid while the Checkpoint (or a copy) lives. Throws Error{kCorrupt} if the file has shrunk since.
+  /// The mapped bytes; valid while the Checkpoint (or a copy) lives. Throws Error{kCorrupt} if the file has
+  /// shrunk since.
   std::span<const std::uint8_t> bytes(const TensorInfo& tensor) const;
-  /// Copies a part of a tensor through a read, not the mapping: no page of it counts as this process's, and a file that shrinks
-  /// while it is read is an Error{kCorrupt}, never a signal.
+  /// Copies a part of a tensor through a read, not the mapping: no page of it counts as this process's, and a
+  /// file that shrinks while it is read is an Error{kCorrupt}, never a signal.
   void read(const TensorInfo& tensor, std::uint64_t offset, std::span<std::uint8_t> out) const;
   /// Tells the system that these pages will not be needed again.
   void release(const TensorInfo& tensor) const;
   /// Of files()[file] as it is now; throws Error{kIo}.
   FileIdentity identity(std::int32_t file) const;
-  /// Identifies the model without reading weights: hash over config.json and the name, dtype, shape of every tensor.
+  /// Identifies the model without reading weights: hash over config.json and the name, dtype, shape of every
+  /// tensor.
   Digest structure_hash() const;
 
  private:
@@ -89,12 +93,14 @@ struct ShareBytes {
 };
 ShareBytes share_bytes(const Checkpoint& checkpoint, const Share& share);
 
-/// Writes model.safetensors of exactly these tensors, empty (sparse), so that pieces can arrive in any order; returns the
-/// tensors with their offsets in the new file.
-std::vector<TensorInfo> write_safetensors_header(const std::filesystem::path& file, std::vector<TensorInfo> tensors);
+/// Writes model.safetensors of exactly these tensors, empty (sparse), so that pieces can arrive in any order;
+/// returns the tensors with their offsets in the new file.
+std::vector<TensorInfo> write_safetensors_header(const std::filesystem::path& file,
+                                                 std::vector<TensorInfo> tensors);
 
-/// The SHA-256 of each tensor's bytes, remembered on disk by (device, inode, size, mtime) of its file, so that a second call
-/// reads none of the source. `memory` is a folder that belongs to tandem; when it cannot be written, nothing is remembered.
+/// The SHA-256 of each tensor's bytes, remembered on disk by (device, inode, size, mtime) of its file, so
+/// that a second call reads none of the source. `memory` is a folder that belongs to tandem; when it cannot
+/// be written, nothing is remembered.
 std::vector<Digest> tensor_hashes(const Checkpoint& checkpoint, std::span<const TensorInfo> tensors,
                                   const std::filesystem::path& memory);
 

@@ -40,10 +40,12 @@ class CheckpointTest : public ModelFixture {
 
 TEST_F(CheckpointTest, reads_tensors_by_name_and_their_bytes) {
   write_config();
-  write(folder_ / "model.safetensors",
-        safetensors(R"({"__metadata__":{"format":"pt"},"b":{"dtype":"BF16","shape":[2],"data_offsets":[8,12]},)"
-                    R"("a":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},"empty":{"dtype":"F16","shape":[0,3],"data_offsets":[12,12]}}  )",
-                    "01234567abcd"));
+  write(
+      folder_ / "model.safetensors",
+      safetensors(
+          R"({"__metadata__":{"format":"pt"},"b":{"dtype":"BF16","shape":[2],"data_offsets":[8,12]},)"
+          R"("a":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},"empty":{"dtype":"F16","shape":[0,3],"data_offsets":[12,12]}}  )",
+          "01234567abcd"));
   const Checkpoint checkpoint = open();
   EXPECT_THAT(names_of(checkpoint.tensors()), ElementsAre("a", "b", "empty"));
   const TensorInfo& b = *checkpoint.find("b");
@@ -60,13 +62,16 @@ TEST_F(CheckpointTest, reads_tensors_by_name_and_their_bytes) {
 TEST_F(CheckpointTest, slices_hold_what_their_share_needs_and_nothing_else) {
   write_model(small_config());
   const Checkpoint checkpoint = open();
-  EXPECT_THAT(names_of(checkpoint.slice({.end_layer = 0, .embedding = true})), ElementsAre("model.embed_tokens.weight"));
+  EXPECT_THAT(names_of(checkpoint.slice({.end_layer = 0, .embedding = true})),
+              ElementsAre("model.embed_tokens.weight"));
   EXPECT_THAT(names_of(checkpoint.slice({.first_layer = 3, .end_layer = 3, .head = true})),
               ElementsAre("lm_head.weight", "model.norm.weight"));
   const auto layer = checkpoint.slice({.first_layer = 1, .end_layer = 2});
   EXPECT_EQ(layer.size(), 9u);
-  for (const TensorInfo& tensor : layer) EXPECT_EQ(tensor.name.rfind("model.layers.1.", 0), 0u) << tensor.name;
-  EXPECT_EQ(checkpoint.slice({.end_layer = 3, .embedding = true, .head = true}).size(), checkpoint.tensors().size());
+  for (const TensorInfo& tensor : layer)
+    EXPECT_EQ(tensor.name.rfind("model.layers.1.", 0), 0u) << tensor.name;
+  EXPECT_EQ(checkpoint.slice({.end_layer = 3, .embedding = true, .head = true}).size(),
+            checkpoint.tensors().size());
 }
 
 TEST_F(CheckpointTest, a_share_outside_the_model_is_an_error_of_the_caller) {
@@ -95,7 +100,8 @@ TEST_F(CheckpointTest, a_tied_head_is_the_embedding_counted_once) {
   EXPECT_THAT(names_of(checkpoint.slice({.first_layer = 3, .end_layer = 3, .head = true})),
               ElementsAre("model.embed_tokens.weight", "model.norm.weight"));
   EXPECT_EQ(share_bytes(checkpoint, {.end_layer = 3, .embedding = true, .head = true}).head, 16u * 4);
-  EXPECT_EQ(share_bytes(checkpoint, {.first_layer = 3, .end_layer = 3, .head = true}).head, (40u * 16 + 16) * 4);
+  EXPECT_EQ(share_bytes(checkpoint, {.first_layer = 3, .end_layer = 3, .head = true}).head,
+            (40u * 16 + 16) * 4);
 }
 
 TEST_F(CheckpointTest, weights_that_differ_are_not_tied_whatever_the_config_says) {
@@ -105,7 +111,8 @@ TEST_F(CheckpointTest, weights_that_differ_are_not_tied_whatever_the_config_says
   write(folder_ / "config.json", config.dump());
   EXPECT_FALSE(open().config().tie_embeddings);
   const Checkpoint checkpoint = open();
-  const TensorInfo head = *checkpoint.find("lm_head.weight"), embedding = *checkpoint.find("model.embed_tokens.weight");
+  const TensorInfo head = *checkpoint.find("lm_head.weight"),
+                   embedding = *checkpoint.find("model.embed_tokens.weight");
   const auto bytes = checkpoint.bytes(embedding);
   const std::string copy(bytes.begin(), bytes.end());
   std::fstream file(folder_ / "model.safetensors", std::ios::in | std::ios::out | std::ios::binary);
@@ -121,10 +128,12 @@ TEST_F(CheckpointTest, a_tensor_that_the_share_needs_must_be_there_in_its_shape)
   config["intermediate_size"] = 25;
   write(folder_ / "config.json", config.dump());
   const std::string message = error_of(Code::kCorrupt, [&] { open().slice({.end_layer = 1}); });
-  EXPECT_THAT(message, HasSubstr("model.safetensors: tensor model.layers.0.mlp.gate_proj.weight: shape [24, 16], config.json says [25, 16]"));
+  EXPECT_THAT(message, HasSubstr("model.safetensors: tensor model.layers.0.mlp.gate_proj.weight: shape [24, "
+                                 "16], config.json says [25, 16]"));
   config["attention_bias"] = true;
   write(folder_ / "config.json", config.dump());
-  EXPECT_THAT(error_of(Code::kCorrupt, [&] { open().slice({.end_layer = 1}); }), HasSubstr("q_proj.bias: missing"));
+  EXPECT_THAT(error_of(Code::kCorrupt, [&] { open().slice({.end_layer = 1}); }),
+              HasSubstr("q_proj.bias: missing"));
 }
 
 TEST_F(CheckpointTest, a_folder_with_one_shares_tensors_serves_that_share) {
@@ -141,17 +150,25 @@ TEST_F(CheckpointTest, tensors_of_other_dtypes_matter_only_when_needed) {
   write_config();
   write(folder_ / "model.safetensors", safetensors(header, std::string(24, 'x')));
   EXPECT_TRUE(open().tensors().empty());
-  const std::string message = error_of(Code::kUnsupported, [&] { open().slice({.first_layer = 3, .end_layer = 3, .head = true}); });
+  const std::string message =
+      error_of(Code::kUnsupported, [&] { open().slice({.first_layer = 3, .end_layer = 3, .head = true}); });
   EXPECT_THAT(message, HasSubstr("tensor model.norm.weight: dtype F8_E4M3 is not read"));
 }
 
 TEST_F(CheckpointTest, malformed_headers_are_refused_with_file_and_reason) {
   const auto tensor = [](const std::string& fields) { return "{\"t\":{" + fields + "}}"; };
   const std::pair<std::string, std::string> table[] = {
-      {"", "header of 0 bytes"}, {"[]", "a list in an unexpected place"}, {"\"x\" ", "a string in an unexpected place"},
-      {"17  ", "a number in an unexpected place"}, {"{\"t\":5}", "a number in an unexpected place"}, {"{\"t\":null}", "null"},
-      {"{\"t\":{}}", "needs dtype, shape"}, {"{ ", "not valid JSON"}, {"{} {}", "not valid JSON"}, {"{\"t\":[[]]}", "a list"},
-      {tensor(R"("dtype":"F32","shape":[2],"data_offsets":[0,8]})") , "not valid JSON"},
+      {"", "header of 0 bytes"},
+      {"[]", "a list in an unexpected place"},
+      {"\"x\" ", "a string in an unexpected place"},
+      {"17  ", "a number in an unexpected place"},
+      {"{\"t\":5}", "a number in an unexpected place"},
+      {"{\"t\":null}", "null"},
+      {"{\"t\":{}}", "needs dtype, shape"},
+      {"{ ", "not valid JSON"},
+      {"{} {}", "not valid JSON"},
+      {"{\"t\":[[]]}", "a list"},
+      {tensor(R"("dtype":"F32","shape":[2],"data_offsets":[0,8]})"), "not valid JSON"},
       {tensor(R"("dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8])"), "dtype stands twice"},
       {tensor(R"("dtype":"F32","shape":[2],"shape":[2],"data_offsets":[0,8])"), "shape stands twice"},
       {tensor(R"("dtype":"Q4","shape":[2],"data_offsets":[0,8])"), "dtype \"Q4\" is not known"},
@@ -167,17 +184,24 @@ TEST_F(CheckpointTest, malformed_headers_are_refused_with_file_and_reason) {
       {tensor(R"("dtype":"F32","shape":[4],"data_offsets":[0,16])"), "the file has been cut"},
       {tensor(R"("dtype":"F32","shape":[1],"data_offsets":[0,4])"), "4 bytes after the last tensor"},
       {tensor(R"("dtype":"F32","shape":[1],"data_offsets":[4,8])"), "a gap of 4 bytes"},
-      {tensor(R"("dtype":"F32","shape":[1099511627776,1099511627776],"data_offsets":[0,8])"), "more than any file holds"},
+      {tensor(R"("dtype":"F32","shape":[1099511627776,1099511627776],"data_offsets":[0,8])"),
+       "more than any file holds"},
       {tensor(R"("dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0])"), "a dimension of"},
-      {tensor(R"("dtype":"F32","shape":[281474976710656,281474976710656,0],"data_offsets":[0,0])"), "more than any file holds"},
+      {tensor(R"("dtype":"F32","shape":[281474976710656,281474976710656,0],"data_offsets":[0,0])"),
+       "more than any file holds"},
       {tensor(R"("dtype":"F32","shape":[18446744073709551616],"data_offsets":[0,8])"), "a fraction"},
       {tensor(R"("dtype":"F4","shape":[17],"data_offsets":[0,8])"), "shape and dtype need"},
-      {R"({"t":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"t":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", "stands twice"},
-      {R"({"t":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"u":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", "overlaps"},
+      {R"({"t":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"t":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
+       "stands twice"},
+      {R"({"t":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"u":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
+       "overlaps"},
       {R"({"":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", "name has 0"},
-      {R"({"__metadata__":{"a":1}})", "a number"}, {R"({"__metadata__":{"a":{}}})", "an object"},
-      {std::string(5000, '['), "a list"}, {"{\"t\":" + std::string(5000, '{'), "not valid JSON"},
-      {"{\"\xff\":{}}", "not valid JSON"}, {"{\"" + std::string(300, 'n') + "\":{}}", "more than 256 bytes"}};
+      {R"({"__metadata__":{"a":1}})", "a number"},
+      {R"({"__metadata__":{"a":{}}})", "an object"},
+      {std::string(5000, '['), "a list"},
+      {"{\"t\":" + std::string(5000, '{'), "not valid JSON"},
+      {"{\"\xff\":{}}", "not valid JSON"},
+      {"{\"" + std::string(300, 'n') + "\":{}}", "more than 256 bytes"}};
   for (const auto& [header, reason] : table) {
     const std::string message = refusal_of(header);
     EXPECT_THAT(message, HasSubstr("model.safetensors")) << header;
@@ -189,7 +213,8 @@ TEST_F(CheckpointTest, header_lengths_beyond_the_file_or_the_bound_are_refused) 
   EXPECT_THAT(refusal_of_file(""), HasSubstr("too short"));
   EXPECT_THAT(refusal_of_file("1234567"), HasSubstr("too short"));
   EXPECT_THAT(refusal_of_file(std::string("\x03\0\0\0\0\0\0\0{}", 10)), HasSubstr("header of 3 bytes"));
-  EXPECT_THAT(refusal_of_file(std::string(8, '\xff') + "{}"), HasSubstr("header of 18446744073709551615 bytes"));
+  EXPECT_THAT(refusal_of_file(std::string(8, '\xff') + "{}"),
+              HasSubstr("header of 18446744073709551615 bytes"));
 }
 
 TEST_F(CheckpointTest, every_truncation_and_every_changed_byte_of_a_header_is_survived) {
@@ -225,12 +250,15 @@ TEST_F(CheckpointTest, reads_shards_through_their_index) {
   for (const auto& tensor : needed_layer(config, 0)) map[tensor.name] = "a.safetensors";
   for (const auto& tensor : needed_head(config)) map[tensor.name] = "b.safetensors";
   const fs::path index = folder_ / "model.safetensors.index.json";
-  write(index, Json{{"metadata", {{"total_size", 1}, {"x", {1, {{"weight_map", "y"}}}}}}, {"weight_map", map}}.dump());
+  write(
+      index,
+      Json{{"metadata", {{"total_size", 1}, {"x", {1, {{"weight_map", "y"}}}}}}, {"weight_map", map}}.dump());
   EXPECT_EQ(open().files().size(), 2u);
   EXPECT_EQ(open().slice({.end_layer = 1, .head = true}).size(), 11u);
   map["model.norm.weight"] = "a.safetensors";
   write(index, Json{{"weight_map", map}}.dump());
-  EXPECT_THAT(error_of(Code::kCorrupt, [&] { open(); }), HasSubstr("a.safetensors: tensor model.norm.weight is not in it"));
+  EXPECT_THAT(error_of(Code::kCorrupt, [&] { open(); }),
+              HasSubstr("a.safetensors: tensor model.norm.weight is not in it"));
   map["model.norm.weight"] = "c.safetensors";
   write(index, Json{{"weight_map", map}}.dump());
   EXPECT_THAT(error_of(Code::kNotFound, [&] { open(); }), HasSubstr("c.safetensors"));
@@ -239,12 +267,14 @@ TEST_F(CheckpointTest, reads_shards_through_their_index) {
 TEST_F(CheckpointTest, an_index_names_plain_files_of_its_folder_only) {
   write_config();
   write(root_ / "secret.safetensors", safetensors("{}", ""));
-  for (const char* name : {"../secret.safetensors", "/etc/passwd", "..", ".", "", "sub/x.safetensors", "..\\x"}) {
+  for (const char* name :
+       {"../secret.safetensors", "/etc/passwd", "..", ".", "", "sub/x.safetensors", "..\\x"}) {
     write(folder_ / "model.safetensors.index.json", Json{{"weight_map", {{"t", name}}}}.dump());
     EXPECT_THAT(error_of(Code::kCorrupt, [&] { open(); }), HasSubstr("only plain names")) << name;
   }
-  for (const char* text : {"", "{}", "[]", R"({"weight_map":[]})", R"({"weight_map":{"t":1}})", R"({"weight_map":{"t":{}}})",
-                           R"({"weight_map":{"t":"a","t":"b"}})", R"({"weight_map":{},"weight_map":{}})"}) {
+  for (const char* text :
+       {"", "{}", "[]", R"({"weight_map":[]})", R"({"weight_map":{"t":1}})", R"({"weight_map":{"t":{}}})",
+        R"({"weight_map":{"t":"a","t":"b"}})", R"({"weight_map":{},"weight_map":{}})"}) {
     write(folder_ / "model.safetensors.index.json", text);
     error_of(Code::kCorrupt, [&] { open(); });
   }
@@ -263,9 +293,11 @@ TEST_F(CheckpointTest, links_lead_only_to_the_folder_or_the_same_models_blobs) {
     fs::create_symlink(hub / "blobs" / name, folder_ / name);
   }
   EXPECT_EQ(Checkpoint::open(hub / "snapshots/abc").slice({.end_layer = 3}).size(), 27u);
-  EXPECT_THAT(error_of(Code::kCorrupt, [&] { open(); }), HasSubstr("config.json: a link that leads out of the model folder"));
+  EXPECT_THAT(error_of(Code::kCorrupt, [&] { open(); }),
+              HasSubstr("config.json: a link that leads out of the model folder"));
   fs::remove(hub / "blobs/model.safetensors");
-  EXPECT_THAT(error_of(Code::kNotFound, [&] { Checkpoint::open(hub / "snapshots/abc"); }), HasSubstr("download is incomplete"));
+  EXPECT_THAT(error_of(Code::kNotFound, [&] { Checkpoint::open(hub / "snapshots/abc"); }),
+              HasSubstr("download is incomplete"));
 }
 
 TEST_F(CheckpointTest, a_blobs_folder_that_is_a_link_leads_out) {
@@ -274,7 +306,8 @@ TEST_F(CheckpointTest, a_blobs_folder_that_is_a_link_leads_out) {
   fs::create_directories(hub / "snapshots/abc");
   fs::create_directory_symlink(folder_, hub / "blobs");
   fs::create_symlink("../../blobs/config.json", hub / "snapshots/abc/config.json");
-  EXPECT_THAT(error_of(Code::kCorrupt, [&] { Checkpoint::open(hub / "snapshots/abc"); }), HasSubstr("leads out"));
+  EXPECT_THAT(error_of(Code::kCorrupt, [&] { Checkpoint::open(hub / "snapshots/abc"); }),
+              HasSubstr("leads out"));
 }
 
 TEST_F(CheckpointTest, fifos_devices_and_folders_are_refused_without_waiting) {
@@ -348,8 +381,9 @@ TEST_F(CheckpointTest, hostile_headers_of_a_hundred_megabytes_cost_little_time_a
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "sanitizers take their own memory";
 #endif
-  // What the header begins with, what is repeated, and for how many bytes; zeros to the end cost no disk. White space, strings
-  // and numbers are given up after 4 MiB, tensors after 65,536; metadata is read through.
+  // What the header begins with, what is repeated, and for how many bytes; zeros to the end cost no disk.
+  // White space, strings and numbers are given up after 4 MiB, tensors after 65,536; metadata is read
+  // through.
   constexpr std::uint64_t kLength = 99'000'000;
   int number = 0;
   const std::function<std::string()> next_tensor = [&] {

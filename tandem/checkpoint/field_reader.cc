@@ -19,7 +19,8 @@ std::string shown(const Json& value) {
 }  // namespace
 
 FieldReader::FieldReader(const Json& object, std::string where) : object_(&object), where_(std::move(where)) {
-  if (!object.is_object()) throw Error(Code::kCorrupt, where_ + ": must be a JSON object, is " + shown(object));
+  if (!object.is_object())
+    throw Error(Code::kCorrupt, where_ + ": must be a JSON object, is " + shown(object));
 }
 
 const Json* FieldReader::find(std::string_view name) const {
@@ -36,13 +37,15 @@ void FieldReader::refuse(std::string_view name, std::string_view wanted) const {
               where_ + ": \"" + std::string(name) + "\" is " + value + "; must be " + std::string(wanted));
 }
 
-std::optional<std::int64_t> FieldReader::integer(std::string_view name, std::int64_t min, std::int64_t max) const {
+std::optional<std::int64_t> FieldReader::integer(std::string_view name, std::int64_t min,
+                                                 std::int64_t max) const {
   const Json* value = find(name);
   if (value == nullptr) return std::nullopt;
   // A number above 2^63 is unsigned in nlohmann; every bound here is far below.
-  const bool fits = value->is_number_integer() &&
-                    (!value->is_number_unsigned() ||
-                     value->get<std::uint64_t>() <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()));
+  const bool fits =
+      value->is_number_integer() &&
+      (!value->is_number_unsigned() ||
+       value->get<std::uint64_t>() <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()));
   if (!fits || value->get<std::int64_t>() < min || value->get<std::int64_t>() > max) {
     refuse(name, "a whole number from " + std::to_string(min) + " to " + std::to_string(max));
   }
@@ -76,8 +79,8 @@ std::optional<std::string> FieldReader::text(std::string_view name) const {
   return value->get<std::string>();
 }
 
-std::optional<std::vector<double>> FieldReader::numbers(std::string_view name, std::size_t max_count, double min,
-                                                        double max) const {
+std::optional<std::vector<double>> FieldReader::numbers(std::string_view name, std::size_t max_count,
+                                                        double min, double max) const {
   const Json* value = find(name);
   if (value == nullptr) return std::nullopt;
   if (!value->is_array() || value->size() > max_count) {
@@ -99,13 +102,15 @@ std::vector<std::int32_t> FieldReader::ids(std::string_view name, std::size_t ma
     return item.get<std::int32_t>();
   };
   if (!value->is_array()) return {id_of(*value)};
-  if (value->size() > max_count) refuse(name, "a list of at most " + std::to_string(max_count) + " token ids");
+  if (value->size() > max_count)
+    refuse(name, "a list of at most " + std::to_string(max_count) + " token ids");
   std::vector<std::int32_t> ids;
   for (const Json& item : *value) ids.push_back(id_of(item));
   return ids;
 }
 
-std::optional<std::vector<std::string>> FieldReader::texts(std::string_view name, std::size_t max_count) const {
+std::optional<std::vector<std::string>> FieldReader::texts(std::string_view name,
+                                                           std::size_t max_count) const {
   const Json* value = find(name);
   if (value == nullptr) return std::nullopt;
   if (!value->is_array() || value->size() > max_count) {

@@ -1,5 +1,5 @@
-// Reads numbers, flags and texts out of one JSON object of a model folder, each within bounds. Called by ModelConfig and the
-// hash memory; `null` counts as absent, as in transformers' config classes.
+// Reads numbers, flags and texts out of one JSON object of a model folder, each within bounds. Called by
+// ModelConfig and the hash memory; `null` counts as absent, as in transformers' config classes.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,8 @@ namespace tandem::checkpoint {
 /// Every getter throws Error{kCorrupt} that names the file, the field, its value and what is allowed.
 class FieldReader {
  public:
-  /// `object` must outlive the reader. `where` starts every message: "config.json". Throws unless it is an object.
+  /// `object` must outlive the reader. `where` starts every message: "config.json". Throws unless it is an
+  /// object.
   FieldReader(const Json& object, std::string where);
 
   /// True when the key stands there, be it with null.
@@ -27,7 +28,8 @@ class FieldReader {
   std::optional<double> number(std::string_view name, double min, double max) const;
   std::optional<bool> flag(std::string_view name) const;
   std::optional<std::string> text(std::string_view name) const;
-  std::optional<std::vector<double>> numbers(std::string_view name, std::size_t max_count, double min, double max) const;
+  std::optional<std::vector<double>> numbers(std::string_view name, std::size_t max_count, double min,
+                                             double max) const;
   /// One id or a list of ids; empty when absent.
   std::vector<std::int32_t> ids(std::string_view name, std::size_t max_count) const;
   std::optional<std::vector<std::string>> texts(std::string_view name, std::size_t max_count) const;

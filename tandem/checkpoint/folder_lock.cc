@@ -13,14 +13,15 @@ namespace tandem::checkpoint {
 namespace {
 
 bool has_no_locks(int error_number) {
-  return error_number == ENOLCK || error_number == EOPNOTSUPP || error_number == EBADF || error_number == EINVAL;
+  return error_number == ENOLCK || error_number == EOPNOTSUPP || error_number == EBADF ||
+         error_number == EINVAL;
 }
 
 /// A folder may have been renamed or replaced between opening and locking.
 bool still_names(const std::filesystem::path& folder, int fd) {
   struct stat by_name, by_fd;
-  return ::lstat(folder.c_str(), &by_name) == 0 && ::fstat(fd, &by_fd) == 0 && by_name.st_ino == by_fd.st_ino &&
-         by_name.st_dev == by_fd.st_dev;
+  return ::lstat(folder.c_str(), &by_name) == 0 && ::fstat(fd, &by_fd) == 0 &&
+         by_name.st_ino == by_fd.st_ino && by_name.st_dev == by_fd.st_dev;
 }
 
 }  // namespace

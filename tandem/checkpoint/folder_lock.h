@@ -10,8 +10,9 @@ namespace tandem::checkpoint {
 
 enum class LockKind { kShared, kExclusive };
 
-/// flock on the folder itself, without waiting; it ends when the descriptor closes, also by kill -9. nullopt when another holds
-/// it or the folder is gone. Where the file system has no locks (some NFS) it succeeds without one.
+/// flock on the folder itself, without waiting; it ends when the descriptor closes, also by kill -9. nullopt
+/// when another holds it or the folder is gone. Where the file system has no locks (some NFS) it succeeds
+/// without one.
 std::optional<UniqueFd> try_lock(const std::filesystem::path& folder, LockKind kind);
 
 /// Exclusive to shared. Throws Error{kIo}.

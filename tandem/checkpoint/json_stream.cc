@@ -11,7 +11,8 @@ namespace tandem::checkpoint {
 namespace {
 
 constexpr std::size_t kBufferBytes = 64 << 10;
-/// Of one string or number with the white space around it. The longest seen in a real header is the metadata of a trainer, 300 KB.
+/// Of one string or number with the white space around it. The longest seen in a real header is the metadata
+/// of a trainer, 300 KB.
 constexpr std::uint64_t kMaxTokenBytes = 4 << 20;
 
 /// A window that moves over a part of a file.
@@ -25,7 +26,8 @@ class FileWindow {
   char current() const { return static_cast<char>(buffer_[place_]); }
   void advance() {
     if (++since_event_ > kMaxTokenBytes) {
-      throw Error(Code::kCorrupt, file_.path.string() + ": a string, number or space of more than 4 MiB in its JSON");
+      throw Error(Code::kCorrupt,
+                  file_.path.string() + ": a string, number or space of more than 4 MiB in its JSON");
     }
     if (++place_ == filled_) fill();
   }
@@ -77,7 +79,9 @@ class MarkingEvents final : public nlohmann::json_sax<Json> {
   bool boolean(bool value) override { return marked().boolean(value); }
   bool number_integer(number_integer_t value) override { return marked().number_integer(value); }
   bool number_unsigned(number_unsigned_t value) override { return marked().number_unsigned(value); }
-  bool number_float(number_float_t value, const string_t& text) override { return marked().number_float(value, text); }
+  bool number_float(number_float_t value, const string_t& text) override {
+    return marked().number_float(value, text);
+  }
   bool string(string_t& text) override { return marked().string(text); }
   bool binary(binary_t& bytes) override { return marked().binary(bytes); }
   bool start_object(std::size_t count) override { return marked().start_object(count); }
@@ -85,7 +89,8 @@ class MarkingEvents final : public nlohmann::json_sax<Json> {
   bool end_object() override { return marked().end_object(); }
   bool start_array(std::size_t count) override { return marked().start_array(count); }
   bool end_array() override { return marked().end_array(); }
-  bool parse_error(std::size_t position, const std::string& token, const nlohmann::detail::exception& error) override {
+  bool parse_error(std::size_t position, const std::string& token,
+                   const nlohmann::detail::exception& error) override {
     return events_.parse_error(position, token, error);
   }
 
@@ -103,7 +108,9 @@ class MarkingEvents final : public nlohmann::json_sax<Json> {
 
 void JsonEvents::refuse(const std::string& why) const { throw Error(Code::kCorrupt, where_ + ": " + why); }
 
-bool JsonEvents::unexpected(std::string_view what) const { refuse("has " + std::string(what) + " in an unexpected place"); }
+bool JsonEvents::unexpected(std::string_view what) const {
+  refuse("has " + std::string(what) + " in an unexpected place");
+}
 
 bool JsonEvents::parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) {
   refuse("not valid JSON at byte " + std::to_string(position));

@@ -14,7 +14,8 @@ namespace tandem::checkpoint {
 MappedFile::MappedFile(OpenFile file) : file_(std::move(file)) {
   if (file_.size_bytes == 0) return;
   void* place = ::mmap(nullptr, file_.size_bytes, PROT_READ, MAP_PRIVATE, file_.fd.get(), 0);
-  if (place == MAP_FAILED) throw Error(Code::kIo, file_.path.string() + ": cannot be mapped: " + errno_text(errno));
+  if (place == MAP_FAILED)
+    throw Error(Code::kIo, file_.path.string() + ": cannot be mapped: " + errno_text(errno));
   data_ = static_cast<const std::uint8_t*>(place);
 }
 
@@ -27,7 +28,8 @@ MappedFile::~MappedFile() {
 
 FileIdentity MappedFile::identity() const {
   struct stat status;
-  if (::fstat(file_.fd.get(), &status) != 0) throw Error(Code::kIo, file_.path.string() + ": " + errno_text(errno));
+  if (::fstat(file_.fd.get(), &status) != 0)
+    throw Error(Code::kIo, file_.path.string() + ": " + errno_text(errno));
 #ifdef __APPLE__
   const timespec mtime = status.st_mtimespec;
 #else

@@ -12,8 +12,8 @@
 namespace tandem::checkpoint {
 namespace {
 
-// Bounds far above any dense model of today (Llama 3.1 405B: L 126, H 16384, F 53248, V 128256) and low enough that no product
-// of two of them overflows 64 bits.
+// Bounds far above any dense model of today (Llama 3.1 405B: L 126, H 16384, F 53248, V 128256) and low
+// enough that no product of two of them overflows 64 bits.
 constexpr std::int64_t kMaxLayers = 1024;
 constexpr std::int64_t kMaxHidden = 131072;
 constexpr std::int64_t kMaxHeads = 4096;
@@ -39,13 +39,20 @@ struct Defaults {
   std::int32_t bos_id, end_id;    ///< -1: none
 };
 
+// clang-format off
 constexpr Defaults kDefaults[] = {
-    {Architecture::kLlama, "llama", "LlamaForCausalLM", 32000, 4096, 11008, 32, 32, 0, 0, 2048, 0, 1e-6, "silu", 1, 2},
-    {Architecture::kMistral, "mistral", "MistralForCausalLM", 32000, 4096, 14336, 32, 32, 8, 0, 131072, 4096, 1e-6, "silu", 1, 2},
-    {Architecture::kQwen2, "qwen2", "Qwen2ForCausalLM", 151936, 4096, 22016, 32, 32, 32, 0, 32768, 4096, 1e-6, "silu", -1, -1},
-    {Architecture::kQwen3, "qwen3", "Qwen3ForCausalLM", 151936, 4096, 22016, 32, 32, 32, 128, 32768, 4096, 1e-6, "silu", -1, -1},
-    {Architecture::kPhi, "phi", "PhiForCausalLM", 51200, 2048, 8192, 24, 32, 0, 0, 2048, 0, 1e-5, "gelu_new", 1, 2},
+    {Architecture::kLlama, "llama", "LlamaForCausalLM",
+     32000, 4096, 11008, 32, 32, 0, 0, 2048, 0, 1e-6, "silu", 1, 2},
+    {Architecture::kMistral, "mistral", "MistralForCausalLM",
+     32000, 4096, 14336, 32, 32, 8, 0, 131072, 4096, 1e-6, "silu", 1, 2},
+    {Architecture::kQwen2, "qwen2", "Qwen2ForCausalLM",
+     151936, 4096, 22016, 32, 32, 32, 0, 32768, 4096, 1e-6, "silu", -1, -1},
+    {Architecture::kQwen3, "qwen3", "Qwen3ForCausalLM",
+     151936, 4096, 22016, 32, 32, 32, 128, 32768, 4096, 1e-6, "silu", -1, -1},
+    {Architecture::kPhi, "phi", "PhiForCausalLM",
+     51200, 2048, 8192, 24, 32, 0, 0, 2048, 0, 1e-5, "gelu_new", 1, 2},
 };
+// clang-format on
 
 /// The row of `model_type`, or of the first entry in "architectures" where a config names no type.
 const Defaults& defaults_of(const FieldReader& config) {
@@ -56,7 +63,8 @@ const Defaults& defaults_of(const FieldReader& config) {
   }
   const std::string name = type ? *type : classes.empty() ? "" : classes[0];
   if (name.empty()) {
-    throw Error(Code::kUnsupported, config.where() + ": names no model_type; known are " + known_architectures());
+    throw Error(Code::kUnsupported,
+                config.where() + ": names no model_type; known are " + known_architectures());
   }
   throw Error(Code::kUnsupported, config.where() + ": architecture \"" + name.substr(0, 60) +
                                       "\" is not known; known are " + known_architectures());
@@ -69,24 +77,26 @@ void refuse_quantized(const FieldReader& config) {
   std::string method = quantization ? quantization->text("quant_method").value_or("") : "";
   // mlx-lm writes group size and bits, and no method.
   if (method.empty()) method = "mlx";
+  method.resize(std::min<std::size_t>(method.size(), 40));
   throw Error(Code::kUnsupported,
-              config.where() + ": the weights are quantized by \"" + method.substr(0, 40) +
-                  "\", which is not read; take the original model in bf16, f16 or f32 (on the Hub usually the same name "
-                  "without the ending for " + method.substr(0, 40) + ", named there under \"base model\")");
+              config.where() + ": the weights are quantized by \"" + method +
+                  "\", which is not read; take the original model in bf16, f16 or f32 (its page on the Hub names it "
+                  "under \"base model\"; usually the same name without the ending for " + method + ")");
 }
 
 Activation read_activation(const FieldReader& config, std::string_view fallback) {
   static constexpr std::pair<std::string_view, Activation> kKnown[] = {
-      {"silu", Activation::kSilu},         {"swish", Activation::kSilu},
-      {"gelu", Activation::kGelu},         {"gelu_new", Activation::kGeluTanh},
+      {"silu", Activation::kSilu},          {"swish", Activation::kSilu},
+      {"gelu", Activation::kGelu},          {"gelu_new", Activation::kGeluTanh},
       {"gelu_fast", Activation::kGeluTanh}, {"gelu_pytorch_tanh", Activation::kGeluTanh},
       {"relu", Activation::kRelu}};
   const std::string name = config.text("hidden_act").value_or(std::string(fallback));
   for (const auto& [known, activation] : kKnown) {
     if (name == known) return activation;
   }
-  throw Error(Code::kUnsupported, config.where() + ": hidden_act \"" + name.substr(0, 40) +
-                                      "\" is not known; known are silu, gelu, gelu_new, gelu_pytorch_tanh, relu");
+  throw Error(Code::kUnsupported,
+              config.where() + ": hidden_act \"" + name.substr(0, 40) +
+                  "\" is not known; known are silu, gelu, gelu_new, gelu_pytorch_tanh, relu");
 }
 
 void read_dimensions(const FieldReader& config, const Defaults& defaults, ModelConfig& model) {
@@ -103,7 +113,8 @@ void read_dimensions(const FieldReader& config, const Defaults& defaults, ModelC
   model.num_kv_heads =
       read("num_key_value_heads", model.num_heads, as_query ? model.num_heads : defaults.num_kv_heads);
   if (model.num_heads % model.num_kv_heads != 0) {
-    config.refuse("num_key_value_heads", "a divisor of num_attention_heads, " + std::to_string(model.num_heads));
+    config.refuse("num_key_value_heads",
+                  "a divisor of num_attention_heads, " + std::to_string(model.num_heads));
   }
   const bool derive_head_dim = !config.has("head_dim") && defaults.head_dim == 0;
   if (derive_head_dim && model.hidden_size % model.num_heads != 0) {
@@ -119,7 +130,8 @@ void read_dimensions(const FieldReader& config, const Defaults& defaults, ModelC
 void read_block(const FieldReader& config, const Defaults& defaults, ModelConfig& model) {
   const bool is_phi = model.architecture == Architecture::kPhi;
   const bool asked_bias = config.flag("attention_bias").value_or(false);
-  model.norm_eps = config.number(is_phi ? "layer_norm_eps" : "rms_norm_eps", 0, 1).value_or(defaults.norm_eps);
+  model.norm_eps =
+      config.number(is_phi ? "layer_norm_eps" : "rms_norm_eps", 0, 1).value_or(defaults.norm_eps);
   model.activation = read_activation(config, defaults.activation);
   model.tie_embeddings = config.flag("tie_word_embeddings").value_or(false);
   switch (model.architecture) {
@@ -127,11 +139,8 @@ void read_block(const FieldReader& config, const Defaults& defaults, ModelConfig
       model.attention_bias = model.output_bias = asked_bias;
       model.mlp_bias = config.flag("mlp_bias").value_or(false);
       break;
-    case Architecture::kMistral:
-      break;
-    case Architecture::kQwen2:
-      model.attention_bias = true;
-      break;
+    case Architecture::kMistral: break;
+    case Architecture::kQwen2: model.attention_bias = true; break;
     case Architecture::kQwen3:
       model.attention_bias = model.output_bias = asked_bias;
       model.qk_norm = true;
@@ -140,14 +149,16 @@ void read_block(const FieldReader& config, const Defaults& defaults, ModelConfig
       model.attention_bias = model.output_bias = model.mlp_bias = true;
       model.parallel_block = true;
       if (config.flag("qk_layernorm").value_or(false)) {
-        throw Error(Code::kUnsupported, config.where() + ": phi with qk_layernorm is not offered; phi-1, phi-1.5 and phi-2 "
-                                                         "do without");
+        throw Error(Code::kUnsupported,
+                    config.where() +
+                        ": phi with qk_layernorm is not offered; phi-1, phi-1.5 and phi-2 do without");
       }
       break;
   }
 }
 
-/// The kind of each layer as Qwen's config classes give it: "layer_types", else sliding from max_window_layers on.
+/// The kind of each layer as Qwen's config classes give it: "layer_types", else sliding from
+/// max_window_layers on.
 std::vector<bool> read_layer_types(const FieldReader& config, std::int32_t num_layers) {
   const auto count = static_cast<std::size_t>(num_layers);
   std::vector<bool> is_sliding(count);
@@ -187,7 +198,8 @@ void read_window(const FieldReader& config, const Defaults& defaults, ModelConfi
   if (window > 0 && !all) model.layer_is_sliding = is_sliding;
 }
 
-void read_ids(const FieldReader& config, const FieldReader& generation, const Defaults& defaults, ModelConfig& model) {
+void read_ids(const FieldReader& config, const FieldReader& generation, const Defaults& defaults,
+              ModelConfig& model) {
   const FieldReader& ends = generation.has("eos_token_id") ? generation : config;
   model.end_ids = ends.ids("eos_token_id", kMaxEndIds);
   if (!ends.mentions("eos_token_id") && defaults.end_id >= 0) model.end_ids = {defaults.end_id};
@@ -202,7 +214,8 @@ void read_sampling(const FieldReader& generation, ModelConfig& model) {
   model.top_p = generation.number("top_p", 0, 1);
   model.min_p = generation.number("min_p", 0, 1);
   model.repetition_penalty = generation.number("repetition_penalty", 1e-6, 1000);
-  if (const auto top_k = generation.integer("top_k", -1, kMaxVocab)) model.top_k = static_cast<std::int32_t>(*top_k);
+  if (const auto top_k = generation.integer("top_k", -1, kMaxVocab))
+    model.top_k = static_cast<std::int32_t>(*top_k);
 }
 
 Json read_json(const ModelFolder& folder, const std::string& name) {
@@ -225,7 +238,8 @@ std::string known_architectures() {
 ModelConfig ModelConfig::parse(const Json& config, const Json& generation_config) {
   static const Json kNone = Json::object();
   const FieldReader fields(config, "config.json");
-  const FieldReader generation(generation_config.is_null() ? kNone : generation_config, "generation_config.json");
+  const FieldReader generation(generation_config.is_null() ? kNone : generation_config,
+                               "generation_config.json");
   const Defaults& defaults = defaults_of(fields);
   refuse_quantized(fields);
   ModelConfig model;
@@ -246,10 +260,12 @@ ModelConfig ModelConfig::parse(const Json& config, const Json& generation_config
 ModelConfig ModelConfig::load(const std::filesystem::path& path) {
   const ModelFolder folder(path);
   if (!folder.contains("config.json")) {
-    throw Error(Code::kNotFound, path.string() + ": no config.json, so this is not a Hugging Face model folder");
+    throw Error(Code::kNotFound,
+                path.string() + ": no config.json, so this is not a Hugging Face model folder");
   }
   const Json config = read_json(folder, "config.json");
-  const Json generation = folder.contains("generation_config.json") ? read_json(folder, "generation_config.json") : Json();
+  const Json generation =
+      folder.contains("generation_config.json") ? read_json(folder, "generation_config.json") : Json();
   try {
     return parse(config, generation);
   } catch (const Error& error) {

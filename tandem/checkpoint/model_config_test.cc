@@ -49,7 +49,10 @@ TEST(ModelConfig, biases_and_norms_follow_the_architecture) {
 }
 
 TEST(ModelConfig, reads_rope_in_its_old_and_its_new_form) {
-  const Json scaling = {{"rope_type", "llama3"}, {"factor", 8.0}, {"low_freq_factor", 1.0}, {"high_freq_factor", 4.0},
+  const Json scaling = {{"rope_type", "llama3"},
+                        {"factor", 8.0},
+                        {"low_freq_factor", 1.0},
+                        {"high_freq_factor", 4.0},
                         {"original_max_position_embeddings", 8192}};
   Json old_form = with(with(llama(), "rope_theta", 500000.0), "rope_scaling", scaling);
   Json new_form = with(llama(), "rope_parameters", with(scaling, "rope_theta", 500000));
@@ -63,18 +66,24 @@ TEST(ModelConfig, reads_rope_in_its_old_and_its_new_form) {
 }
 
 TEST(ModelConfig, windows_of_qwen_count_only_when_asked_for) {
-  Json config = {{"model_type", "qwen2"}, {"num_hidden_layers", 4}, {"sliding_window", 128}, {"max_window_layers", 2}};
+  Json config = {
+      {"model_type", "qwen2"}, {"num_hidden_layers", 4}, {"sliding_window", 128}, {"max_window_layers", 2}};
   EXPECT_EQ(parse(config).sliding_window, 0);
   config["use_sliding_window"] = true;
   EXPECT_EQ(parse(config).sliding_window, 128);
   EXPECT_THAT(parse(config).layer_is_sliding, ElementsAre(false, false, true, true));
-  config["layer_types"] = Json::array({"sliding_attention", "sliding_attention", "sliding_attention", "sliding_attention"});
+  config["layer_types"] =
+      Json::array({"sliding_attention", "sliding_attention", "sliding_attention", "sliding_attention"});
   EXPECT_EQ(parse(config).sliding_window, 128);
   EXPECT_THAT(parse(config).layer_is_sliding, IsEmpty());
 }
 
 TEST(ModelConfig, generation_config_gives_end_tokens_and_sampling) {
-  const Json generation = {{"eos_token_id", {5, 6, 7}}, {"temperature", 0.6}, {"top_p", 0.9}, {"top_k", 50}, {"repetition_penalty", 1.1}};
+  const Json generation = {{"eos_token_id", {5, 6, 7}},
+                           {"temperature", 0.6},
+                           {"top_p", 0.9},
+                           {"top_k", 50},
+                           {"repetition_penalty", 1.1}};
   const ModelConfig config = ModelConfig::parse(with(llama(), "eos_token_id", 3), generation);
   EXPECT_THAT(config.end_ids, ElementsAre(5, 6, 7));
   EXPECT_EQ(config.temperature, 0.6);
@@ -104,29 +113,51 @@ TEST(ModelConfig, quantized_weights_are_refused_by_the_name_of_their_method) {
 
 TEST(ModelConfig, every_number_out_of_range_is_refused_by_name_and_value) {
   const std::pair<const char*, Json> bad[] = {
-      {"num_hidden_layers", 0}, {"num_hidden_layers", 1025}, {"num_hidden_layers", -1}, {"num_hidden_layers", 2.5},
-      {"num_hidden_layers", "32"}, {"num_hidden_layers", 18446744073709551615u}, {"hidden_size", 131073}, {"hidden_size", 33},
-      {"vocab_size", 4194305}, {"intermediate_size", true}, {"num_attention_heads", 4097}, {"num_key_value_heads", 5},
-      {"num_key_value_heads", 64}, {"head_dim", 1025}, {"head_dim", 7}, {"max_position_embeddings", 0}, {"rms_norm_eps", -1.0},
-      {"rope_theta", 0}, {"eos_token_id", -1}, {"eos_token_id", Json::array({1, "x"})}, {"tie_word_embeddings", "yes"},
-      {"rope_scaling", 3}, {"rope_scaling", Json{{"type", "linear"}}}, {"rope_scaling", Json{{"type", "linear"}, {"factor", 0}}},
-      {"rope_scaling", Json{{"type", "longrope"}, {"short_factor", {1.0}}, {"long_factor", {1.0}}}}, {"hidden_act", 5}};
+      {"num_hidden_layers", 0},
+      {"num_hidden_layers", 1025},
+      {"num_hidden_layers", -1},
+      {"num_hidden_layers", 2.5},
+      {"num_hidden_layers", "32"},
+      {"num_hidden_layers", 18446744073709551615u},
+      {"hidden_size", 131073},
+      {"hidden_size", 33},
+      {"vocab_size", 4194305},
+      {"intermediate_size", true},
+      {"num_attention_heads", 4097},
+      {"num_key_value_heads", 5},
+      {"num_key_value_heads", 64},
+      {"head_dim", 1025},
+      {"head_dim", 7},
+      {"max_position_embeddings", 0},
+      {"rms_norm_eps", -1.0},
+      {"rope_theta", 0},
+      {"eos_token_id", -1},
+      {"eos_token_id", Json::array({1, "x"})},
+      {"tie_word_embeddings", "yes"},
+      {"rope_scaling", 3},
+      {"rope_scaling", Json{{"type", "linear"}}},
+      {"rope_scaling", Json{{"type", "linear"}, {"factor", 0}}},
+      {"rope_scaling", Json{{"type", "longrope"}, {"short_factor", {1.0}}, {"long_factor", {1.0}}}},
+      {"hidden_act", 5}};
   for (const auto& [name, value] : bad) {
     const Json config = with(llama(), name, value);
-    EXPECT_THAT(error_of(Code::kCorrupt, [&] { parse(config); }), HasSubstr("config.json")) << name << " " << value.dump();
+    EXPECT_THAT(error_of(Code::kCorrupt, [&] { parse(config); }), HasSubstr("config.json"))
+        << name << " " << value.dump();
   }
 }
 
 TEST(ModelConfig, what_is_understood_and_not_offered_is_unsupported) {
   for (const Json& config :
        {with(llama(), "hidden_act", "relu2"), with(llama(), "rope_scaling", {{"type", "mrope"}}),
-        with(llama(), "partial_rotary_factor", 0.5), with(Json{{"model_type", "phi"}}, "qk_layernorm", true)}) {
+        with(llama(), "partial_rotary_factor", 0.5),
+        with(Json{{"model_type", "phi"}}, "qk_layernorm", true)}) {
     error_of(Code::kUnsupported, [&] { parse(config); });
   }
 }
 
 TEST(ModelConfig, a_config_that_is_no_object_is_refused) {
-  for (const Json& config : {Json::array(), Json(3), Json("x")}) error_of(Code::kCorrupt, [&] { parse(config); });
+  for (const Json& config : {Json::array(), Json(3), Json("x")})
+    error_of(Code::kCorrupt, [&] { parse(config); });
 }
 
 using ModelConfigFolder = ModelFixture;
@@ -140,7 +171,8 @@ TEST_F(ModelConfigFolder, messages_name_the_file) {
 }
 
 TEST_F(ModelConfigFolder, refuses_bad_deep_and_large_json) {
-  for (const std::string& text : {std::string(), std::string("{"), std::string(100'000, '['), std::string("{\"a\": \"\xff\"}")}) {
+  for (const std::string& text :
+       {std::string(), std::string("{"), std::string(100'000, '['), std::string("{\"a\": \"\xff\"}")}) {
     write(folder_ / "config.json", text);
     error_of(Code::kCorrupt, [&] { ModelConfig::load(folder_); });
   }

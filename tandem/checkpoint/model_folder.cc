@@ -16,11 +16,12 @@ namespace {
 
 constexpr std::size_t kMaxNames = 64;
 
-/// models--org--name/blobs for models--org--name/snapshots/COMMIT. blobs itself is not resolved: a link there leads out.
+/// models--org--name/blobs for models--org--name/snapshots/COMMIT. blobs itself is not resolved: a link there
+/// leads out.
 fs::path blobs_of(const fs::path& root) {
   const fs::path model = root.parent_path().parent_path();
-  const bool is_snapshot = root.parent_path().filename() == "snapshots" &&
-                           model.filename().string().rfind("models--", 0) == 0;
+  const bool is_snapshot =
+      root.parent_path().filename() == "snapshots" && model.filename().string().rfind("models--", 0) == 0;
   return is_snapshot ? model / "blobs" : fs::path();
 }
 
@@ -45,8 +46,8 @@ std::vector<std::string> ModelFolder::names_ending_with(std::string_view ending)
   std::error_code error;
   for (fs::directory_iterator entry(root_, error), end; !error && entry != end; entry.increment(error)) {
     const std::string name = entry->path().filename().string();
-    const bool matches = name.size() >= ending.size() &&
-                         name.compare(name.size() - ending.size(), ending.size(), ending) == 0;
+    const bool matches =
+        name.size() >= ending.size() && name.compare(name.size() - ending.size(), ending.size(), ending) == 0;
     if (matches) names.push_back(name);
     if (names.size() == kMaxNames) break;
   }
@@ -56,7 +57,8 @@ std::vector<std::string> ModelFolder::names_ending_with(std::string_view ending)
 
 OpenFile ModelFolder::open(const std::string& name) const {
   const std::string shown = path_of(name).string();
-  if (name.empty() || name == "." || name == ".." || name.find_first_of(std::string("/\\\0", 3)) != std::string::npos) {
+  if (name.empty() || name == "." || name == ".." ||
+      name.find_first_of(std::string("/\\\0", 3)) != std::string::npos) {
     throw Error(Code::kCorrupt, folder_.string() + ": names the file \"" + name.substr(0, 120) +
                                     "\"; only plain names inside the folder are read");
   }
@@ -64,16 +66,21 @@ OpenFile ModelFolder::open(const std::string& name) const {
   std::error_code error;
   const fs::path real = fs::canonical(root_ / name, error);
   if (error) {
-    throw Error(Code::kNotFound, shown + ": a link whose file is missing; the download is incomplete, fetch the model again");
+    throw Error(Code::kNotFound,
+                shown + ": a link whose file is missing; the download is incomplete, fetch the model again");
   }
   const fs::path holder = real.parent_path();
   if (holder != root_ && (blobs_.empty() || holder != blobs_)) {
-    throw Error(Code::kCorrupt, shown + ": a link that leads out of the model folder; put the file itself (or a hard link) there");
+    throw Error(
+        Code::kCorrupt,
+        shown + ": a link that leads out of the model folder; put the file itself (or a hard link) there");
   }
   // Looked at before it is opened as well: opening a device can have effects of its own.
-  if (!fs::is_regular_file(fs::symlink_status(real, error))) throw Error(Code::kCorrupt, shown + ": not a regular file");
+  if (!fs::is_regular_file(fs::symlink_status(real, error)))
+    throw Error(Code::kCorrupt, shown + ": not a regular file");
   // O_NONBLOCK: opening a FIFO must not wait for its writer.
-  OpenFile file{.fd = UniqueFd(::open(real.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)), .path = shown};
+  OpenFile file{.fd = UniqueFd(::open(real.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)),
+                .path = shown};
   if (!file.fd) throw Error(Code::kIo, shown + ": " + errno_text(errno));
   struct stat status;
   if (::fstat(file.fd.get(), &status) != 0) throw Error(Code::kIo, shown + ": " + errno_text(errno));

@@ -1,5 +1,5 @@
-// Opens files of a model folder that nobody vouches for: by plain name, inside the folder, regular files only. Called by
-// ModelConfig and Checkpoint.
+// Opens files of a model folder that nobody vouches for: by plain name, inside the folder, regular files
+// only. Called by ModelConfig and Checkpoint.
 #pragma once
 
 #include <cstdint>
@@ -20,9 +20,9 @@ struct OpenFile {
   std::uint64_t size_bytes = 0;
 };
 
-/// A folder of the operator's. A name in it may be a symbolic link only to a file of the same folder or, when the folder is
-/// a snapshot of the Hub's cache (…/models--org--name/snapshots/COMMIT), of that model's blobs folder: a model that was
-/// downloaded or unpacked must not be able to name any other file of this machine.
+/// A folder of the operator's. A name in it may be a symbolic link only to a file of the same folder or, when
+/// the folder is a snapshot of the Hub's cache (…/models--org--name/snapshots/COMMIT), of that model's blobs
+/// folder: a model that was downloaded or unpacked must not be able to name any other file of this machine.
 class ModelFolder {
  public:
   /// Throws Error{kNotFound} when it is no folder.
@@ -35,20 +35,20 @@ class ModelFolder {
   bool contains(const std::string& name) const;
   /// Names that end so, at most 64 of them, sorted.
   std::vector<std::string> names_ending_with(std::string_view ending) const;
-  /// Opens for reading. Throws Error{kCorrupt} on a name with a slash, a link that leads out, a FIFO, device or folder;
-  /// Error{kNotFound} when missing; Error{kIo}. Never blocks.
+  /// Opens for reading. Throws Error{kCorrupt} on a name with a slash, a link that leads out, a FIFO, device
+  /// or folder; Error{kNotFound} when missing; Error{kIo}. Never blocks.
   OpenFile open(const std::string& name) const;
   /// The whole file; throws as open, and Error{kCorrupt} above `max_bytes`.
   std::string read_text(const std::string& name, std::size_t max_bytes) const;
 
  private:
   std::filesystem::path folder_;
-  std::filesystem::path root_;     ///< canonical
-  std::filesystem::path blobs_;    ///< of a Hub snapshot; else empty
+  std::filesystem::path root_;  ///< canonical
+  std::filesystem::path blobs_;  ///< of a Hub snapshot; else empty
 };
 
-/// Reads exactly out.size() bytes from `offset`; throws Error{kCorrupt} when the file ends before, Error{kIo}. Unlike a mapping
-/// this cannot raise SIGBUS when a file shrinks.
+/// Reads exactly out.size() bytes from `offset`; throws Error{kCorrupt} when the file ends before,
+/// Error{kIo}. Unlike a mapping this cannot raise SIGBUS when a file shrinks.
 void read_exactly(const OpenFile& file, std::uint64_t offset, std::span<std::uint8_t> out);
 
 }  // namespace tandem::checkpoint

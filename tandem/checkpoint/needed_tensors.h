@@ -1,5 +1,5 @@
-// Which tensors each architecture's layers need, and their shapes: the names of transformers' state dicts. Called by
-// Checkpoint::slice.
+// Which tensors each architecture's layers need, and their shapes: the names of transformers' state dicts.
+// Called by Checkpoint::slice.
 #pragma once
 
 #include <cstdint>

@@ -12,11 +12,13 @@
 
 namespace tandem::checkpoint {
 
-/// More threads than these only contend: four with SHA instructions hash 6 GB/s, above what disks and pages give.
+/// More threads than these only contend: four with SHA instructions hash 6 GB/s, above what disks and pages
+/// give.
 inline constexpr std::size_t kMaxHashThreads = 4;
 
-/// Calls worker(n) for every n below `count`, in any order, on up to four threads; `make_worker()` is called once a thread, on
-/// it, so that a worker can own a buffer. Rethrows the first exception after all threads have ended.
+/// Calls worker(n) for every n below `count`, in any order, on up to four threads; `make_worker()` is called
+/// once a thread, on it, so that a worker can own a buffer. Rethrows the first exception after all threads
+/// have ended.
 template <typename MakeWorker>
 void in_parallel(std::size_t count, const MakeWorker& make_worker) {
   std::atomic<std::size_t> next{0};

@@ -24,8 +24,9 @@ Type type_of(const FieldReader& parameters) {
   for (const auto& [known, type] : kTypes) {
     if (name == known) return type;
   }
-  throw Error(Code::kUnsupported, parameters.where() + ": " + key + " \"" + name.substr(0, 40) +
-                                      "\" is not known; known are default, linear, dynamic, llama3, yarn, longrope");
+  throw Error(Code::kUnsupported,
+              parameters.where() + ": " + key + " \"" + name.substr(0, 40) +
+                  "\" is not known; known are default, linear, dynamic, llama3, yarn, longrope");
 }
 
 double required_factor(const FieldReader& parameters, std::string_view name) {
@@ -50,7 +51,8 @@ double longrope_attention_factor(double factor, std::int64_t original_max_positi
   return std::sqrt(1 + std::log(factor) / std::log(static_cast<double>(original_max_position)));
 }
 
-std::vector<double> longrope_factors(const FieldReader& parameters, std::string_view name, std::int32_t rotary_dim) {
+std::vector<double> longrope_factors(const FieldReader& parameters, std::string_view name,
+                                     std::int32_t rotary_dim) {
   const auto count = static_cast<std::size_t>(rotary_dim / 2);
   auto factors = parameters.numbers(name, count, 1e-6, kMaxFactor);
   if (!factors || factors->size() != count) {
@@ -60,40 +62,41 @@ std::vector<double> longrope_factors(const FieldReader& parameters, std::string_
 }
 
 /// phi rotates the first part of each head; the others' rotation in transformers has no such part.
-std::int32_t read_rotary_dim(const FieldReader& config, const FieldReader& parameters, const ModelConfig& model) {
+std::int32_t read_rotary_dim(const FieldReader& config, const FieldReader& parameters,
+                             const ModelConfig& model) {
   const bool is_phi = model.architecture == Architecture::kPhi;
   const FieldReader& holder = parameters.has("partial_rotary_factor") ? parameters : config;
   const double part = holder.number("partial_rotary_factor", 1e-3, 1).value_or(is_phi ? 0.5 : 1.0);
   const auto dim = static_cast<std::int32_t>(model.head_dim * part);
   if (!is_phi && dim != model.head_dim) {
-    throw Error(Code::kUnsupported, config.where() + ": partial_rotary_factor below 1 is known for phi alone");
+    throw Error(Code::kUnsupported,
+                config.where() + ": partial_rotary_factor below 1 is known for phi alone");
   }
   if (dim < 2 || dim % 2 != 0) {
-    throw Error(Code::kCorrupt, config.where() + ": the rotary dimension is " + std::to_string(dim) + " (of head dimension " +
-                                    std::to_string(model.head_dim) + "); must be even");
+    throw Error(Code::kCorrupt, config.where() + ": the rotary dimension is " + std::to_string(dim) +
+                                    " (of head dimension " + std::to_string(model.head_dim) +
+                                    "); must be even");
   }
   return dim;
 }
 
 void read_scaling(const FieldReader& parameters, const ModelConfig& model, RopeConfig& rope) {
   switch (rope.type) {
-    case Type::kDefault:
-      return;
+    case Type::kDefault: return;
     case Type::kLinear:
-    case Type::kDynamic:
-      rope.factor = required_factor(parameters, "factor");
-      return;
+    case Type::kDynamic: rope.factor = required_factor(parameters, "factor"); return;
     case Type::kLlama3:
       rope.factor = required_factor(parameters, "factor");
       rope.low_freq_factor = required_factor(parameters, "low_freq_factor");
       rope.high_freq_factor = required_factor(parameters, "high_freq_factor");
-      if (rope.high_freq_factor <= rope.low_freq_factor) parameters.refuse("high_freq_factor", "above low_freq_factor");
+      if (rope.high_freq_factor <= rope.low_freq_factor)
+        parameters.refuse("high_freq_factor", "above low_freq_factor");
       return;
     case Type::kYarn:
-    case Type::kLongRope:
-      break;
+    case Type::kLongRope: break;
   }
-  const double ratio = static_cast<double>(model.max_position) / static_cast<double>(rope.original_max_position);
+  const double ratio =
+      static_cast<double>(model.max_position) / static_cast<double>(rope.original_max_position);
   rope.factor = parameters.number("factor", 1e-6, kMaxFactor).value_or(ratio);
   const auto attention_factor = parameters.number("attention_factor", 0, 1e3);
   if (rope.type == Type::kYarn) {
@@ -116,7 +119,8 @@ void read_scaling(const FieldReader& parameters, const ModelConfig& model, RopeC
 
 RopeConfig read_rope(const FieldReader& config, const ModelConfig& model) {
   static const Json kNone = Json::object();
-  // The order of transformers: a non-empty rope_scaling hides rope_parameters, whose own values hide those beside it.
+  // The order of transformers: a non-empty rope_scaling hides rope_parameters, whose own values hide those
+  // beside it.
   std::optional<FieldReader> given = config.object("rope_scaling");
   if (!given || given->json().empty()) given = config.object("rope_parameters");
   const FieldReader parameters = given ? *given : FieldReader(kNone, config.where());
@@ -131,7 +135,8 @@ RopeConfig read_rope(const FieldReader& config, const ModelConfig& model) {
   const FieldReader& theta = parameters.mentions("rope_theta") ? parameters : config;
   rope.theta = theta.number("rope_theta", 1, kMaxTheta).value_or(10000.0);
   rope.rotary_dim = read_rotary_dim(config, parameters, model);
-  const bool reads_original = rope.type == Type::kLlama3 || rope.type == Type::kYarn || rope.type == Type::kLongRope;
+  const bool reads_original =
+      rope.type == Type::kLlama3 || rope.type == Type::kYarn || rope.type == Type::kLongRope;
   if (reads_original) {
     const FieldReader& holder = config.has("original_max_position_embeddings") ? config : parameters;
     rope.original_max_position =

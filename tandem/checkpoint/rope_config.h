@@ -7,8 +7,9 @@
 
 namespace tandem::checkpoint {
 
-/// What transformers' RotaryEmbeddingConfigMixin and modeling_rope_utils make of these fields; head_dim, max_position and
-/// architecture of `model` must be set. Throws Error{kUnsupported} on a rope_type that it does not know.
+/// What transformers' RotaryEmbeddingConfigMixin and modeling_rope_utils make of these fields; head_dim,
+/// max_position and architecture of `model` must be set. Throws Error{kUnsupported} on a rope_type that it
+/// does not know.
 RopeConfig read_rope(const FieldReader& config, const ModelConfig& model);
 
 }  // namespace tandem::checkpoint

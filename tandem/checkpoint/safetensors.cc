@@ -26,12 +26,28 @@ struct DtypeRow {
   std::optional<Dtype> dtype;    ///< what we compute with
 };
 
-constexpr DtypeRow kDtypes[] = {
-    {"F32", 32, Dtype::kF32}, {"F16", 16, Dtype::kF16}, {"BF16", 16, Dtype::kBF16}, {"F64", 64, {}},   {"I64", 64, {}},
-    {"I32", 32, {}},          {"I16", 16, {}},          {"I8", 8, {}},              {"U64", 64, {}},   {"U32", 32, {}},
-    {"U16", 16, {}},          {"U8", 8, {}},            {"BOOL", 8, {}},            {"C64", 64, {}},   {"F8_E4M3", 8, {}},
-    {"F8_E5M2", 8, {}},       {"F8_E8M0", 8, {}},       {"F8_E4M3FNUZ", 8, {}},     {"F8_E5M2FNUZ", 8, {}},
-    {"F6_E2M3", 6, {}},       {"F6_E3M2", 6, {}},       {"F4", 4, {}}};
+constexpr DtypeRow kDtypes[] = {{"F32", 32, Dtype::kF32},
+                                {"F16", 16, Dtype::kF16},
+                                {"BF16", 16, Dtype::kBF16},
+                                {"F64", 64, {}},
+                                {"I64", 64, {}},
+                                {"I32", 32, {}},
+                                {"I16", 16, {}},
+                                {"I8", 8, {}},
+                                {"U64", 64, {}},
+                                {"U32", 32, {}},
+                                {"U16", 16, {}},
+                                {"U8", 8, {}},
+                                {"BOOL", 8, {}},
+                                {"C64", 64, {}},
+                                {"F8_E4M3", 8, {}},
+                                {"F8_E5M2", 8, {}},
+                                {"F8_E8M0", 8, {}},
+                                {"F8_E4M3FNUZ", 8, {}},
+                                {"F8_E5M2FNUZ", 8, {}},
+                                {"F6_E2M3", 6, {}},
+                                {"F6_E3M2", 6, {}},
+                                {"F4", 4, {}}};
 
 const DtypeRow* row_of(std::string_view name) {
   for (const DtypeRow& row : kDtypes) {
@@ -88,7 +104,8 @@ class HeaderEvents final : public JsonEvents {
   }
   bool start_array(std::size_t) override {
     const bool is_shape = field_ == "shape";
-    if (depth_ != 2 || in_metadata_ || in_list_ || (!is_shape && field_ != "data_offsets")) unexpected("a list");
+    if (depth_ != 2 || in_metadata_ || in_list_ || (!is_shape && field_ != "data_offsets"))
+      unexpected("a list");
     bool& seen = is_shape ? entries_.back().has_shape : entries_.back().has_offsets;
     if (seen) refuse(field_ + " stands twice");
     seen = in_list_ = true;
@@ -166,7 +183,8 @@ void check_layout(const std::string& file, const std::vector<Entry>& entries, st
     end = last;
   }
   if (end != data_bytes) {
-    throw Error(Code::kCorrupt, file + ": " + std::to_string(data_bytes - end) + " bytes after the last tensor");
+    throw Error(Code::kCorrupt,
+                file + ": " + std::to_string(data_bytes - end) + " bytes after the last tensor");
   }
 }
 
@@ -181,13 +199,15 @@ std::uint64_t header_length(const OpenFile& file) {
   std::uint64_t length;
   std::memcpy(&length, bytes, sizeof(length));
   if (length > kMaxHeaderBytes || length > file.size_bytes - kLengthBytes || length < 2) {
-    throw Error(Code::kCorrupt, file.path.string() + ": header of " + std::to_string(length) + " bytes in a file of " +
-                                    std::to_string(file.size_bytes) + "; at most 100000000 are read");
+    throw Error(Code::kCorrupt, file.path.string() + ": header of " + std::to_string(length) +
+                                    " bytes in a file of " + std::to_string(file.size_bytes) +
+                                    "; at most 100000000 are read");
   }
   return length;
 }
 
-/// Takes only the names of a top-level "weight_map"; everything else in the index is passed over, to any of 16 levels.
+/// Takes only the names of a top-level "weight_map"; everything else in the index is passed over, to any of
+/// 16 levels.
 class IndexEvents final : public JsonEvents {
  public:
   explicit IndexEvents(const std::string& file) : JsonEvents(file) {}
@@ -247,11 +267,13 @@ class IndexEvents final : public JsonEvents {
 
 void append_entry(std::string& header, const TensorInfo& tensor, std::uint64_t offset) {
   header += header.empty() ? "{" : ",";
-  header += dump_json(tensor.name) + R"(:{"dtype":")" + std::string(stored_name(tensor.dtype)) + R"(","shape":[)";
+  header +=
+      dump_json(tensor.name) + R"(:{"dtype":")" + std::string(stored_name(tensor.dtype)) + R"(","shape":[)";
   for (std::size_t i = 0; i < tensor.shape.size(); ++i) {
     header += (i > 0 ? "," : "") + std::to_string(tensor.shape[i]);
   }
-  header += R"(],"data_offsets":[)" + std::to_string(offset) + "," + std::to_string(offset + tensor.size_bytes) + "]}";
+  header += R"(],"data_offsets":[)" + std::to_string(offset) + "," +
+            std::to_string(offset + tensor.size_bytes) + "]}";
 }
 
 }  // namespace

@@ -26,7 +26,8 @@ constexpr std::size_t kKeyChars = 64;
 
 std::uint64_t free_bytes_of(const fs::path& folder) {
   struct statvfs status;
-  if (::statvfs(folder.c_str(), &status) != 0) throw Error(Code::kIo, folder.string() + ": " + errno_text(errno));
+  if (::statvfs(folder.c_str(), &status) != 0)
+    throw Error(Code::kIo, folder.string() + ": " + errno_text(errno));
   return static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
 }
 
@@ -36,7 +37,8 @@ std::uint64_t allocated_bytes(const fs::path& folder) {
   std::error_code error;
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
     struct stat status;
-    if (::lstat(entry->path().c_str(), &status) == 0) bytes += static_cast<std::uint64_t>(status.st_blocks) * 512;
+    if (::lstat(entry->path().c_str(), &status) == 0)
+      bytes += static_cast<std::uint64_t>(status.st_blocks) * 512;
   }
   return bytes;
 }
@@ -71,7 +73,8 @@ fs::path default_slice_folder() {
   if (cache != nullptr && *cache == '/') return fs::path(cache) / "tandem" / "slices";
   const char* home = std::getenv("HOME");
   if (home == nullptr || *home == '\0') {
-    throw Error(Code::kInvalidArgument, "neither XDG_CACHE_HOME nor HOME is set, so slices have no place; set one of them");
+    throw Error(Code::kInvalidArgument,
+                "neither XDG_CACHE_HOME nor HOME is set, so slices have no place; set one of them");
   }
   return fs::path(home) / ".cache" / "tandem" / "slices";
 }
@@ -96,11 +99,14 @@ std::optional<SliceEntry> SliceCache::find(const Digest& key) const {
 std::vector<SliceCache::Item> SliceCache::items() const {
   std::vector<Item> items;
   std::error_code error;
-  for (fs::directory_iterator entry(options_.folder, error), end; !error && entry != end; entry.increment(error)) {
+  for (fs::directory_iterator entry(options_.folder, error), end; !error && entry != end;
+       entry.increment(error)) {
     std::error_code gone;
-    if (!is_ours(entry->path().filename().string()) || !fs::is_directory(entry->symlink_status(gone))) continue;
+    if (!is_ours(entry->path().filename().string()) || !fs::is_directory(entry->symlink_status(gone)))
+      continue;
     const auto last_use = entry->last_write_time(gone);
-    if (!gone) items.push_back({.path = entry->path(), .bytes = file_bytes(entry->path()), .last_use = last_use});
+    if (!gone)
+      items.push_back({.path = entry->path(), .bytes = file_bytes(entry->path()), .last_use = last_use});
   }
   std::sort(items.begin(), items.end(), [](const Item& a, const Item& b) { return a.last_use < b.last_use; });
   return items;
@@ -117,21 +123,24 @@ bool SliceCache::evict(const Item& item) const {
   if (!lock) return false;
   std::error_code error;
   // Renamed before it is emptied, so that a kill in between leaves no half entry under a key.
-  const fs::path doomed = options_.folder / (item.path.filename().string().substr(0, kKeyChars) + std::string(kEvicted));
+  const fs::path doomed =
+      options_.folder / (item.path.filename().string().substr(0, kKeyChars) + std::string(kEvicted));
   if (item.path != doomed) {
     fs::remove_all(doomed, error);
     fs::rename(item.path, doomed, error);
     if (error) return false;
   }
   fs::remove_all(doomed, error);
-  log::info("slice cache: {} ({}) removed", item.path.filename().string().substr(0, 12), format_bytes(item.bytes));
+  log::info("slice cache: {} ({}) removed", item.path.filename().string().substr(0, 12),
+            format_bytes(item.bytes));
   return !error;
 }
 
 void SliceCache::make_room(std::uint64_t bytes, std::uint64_t bytes_there, const fs::path& keep) const {
   if (bytes > options_.max_bytes) {
-    throw Error(Code::kDoesNotFit, "the slice takes " + format_bytes(bytes) + "; the slice cache " + options_.folder.string() +
-                                       " may hold " + format_bytes(options_.max_bytes));
+    throw Error(Code::kDoesNotFit, "the slice takes " + format_bytes(bytes) + "; the slice cache " +
+                                       options_.folder.string() + " may hold " +
+                                       format_bytes(options_.max_bytes));
   }
   std::vector<Item> others = items();
   std::erase_if(others, [&](const Item& item) { return item.path == keep; });
@@ -143,8 +152,9 @@ void SliceCache::make_room(std::uint64_t bytes, std::uint64_t bytes_there, const
     if (next == others.end()) {
       throw Error(Code::kDoesNotFit, "the slice needs " + format_bytes(to_write) + " more on the disk of " +
                                          options_.folder.string() + ", where " +
-                                         format_bytes(options_.free_bytes(options_.folder)) + " are free and slices in use take " +
-                                         format_bytes(used) + " of " + format_bytes(options_.max_bytes) +
+                                         format_bytes(options_.free_bytes(options_.folder)) +
+                                         " are free and slices in use take " + format_bytes(used) + " of " +
+                                         format_bytes(options_.max_bytes) +
                                          "; free some space or choose another cache folder");
     }
     if (evict(*next)) used -= next->bytes;
@@ -161,7 +171,8 @@ SliceWriter SliceCache::begin(const SliceManifest& manifest) const {
   if (error) throw Error(Code::kIo, partial.string() + ": cannot be made: " + error.message());
   auto lock = try_lock(partial, LockKind::kExclusive);
   if (!lock) {
-    throw Error(Code::kUnavailable, partial.string() + ": another tandem on this machine is receiving this slice; try again");
+    throw Error(Code::kUnavailable,
+                partial.string() + ": another tandem on this machine is receiving this slice; try again");
   }
   ::futimens(lock->get(), nullptr);
   make_room(pack(manifest.tensors).file_bytes(), allocated_bytes(partial), partial);

@@ -1,5 +1,5 @@
-// The slices that a worker keeps on disk, so that it need not receive them again. Called by the agent; a stage opens an entry as
-// an ordinary model folder.
+// The slices that a worker keeps on disk, so that it need not receive them again. Called by the agent; a
+// stage opens an entry as an ordinary model folder.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +17,12 @@
 
 namespace tandem::checkpoint {
 
-/// A complete slice. While it lives no process evicts the folder: hold it as long as a stage may open it. Move-only.
+/// A complete slice. While it lives no process evicts the folder: hold it as long as a stage may open it.
+/// Move-only.
 class SliceEntry {
  public:
-  SliceEntry(std::filesystem::path folder, UniqueFd lock) : folder_(std::move(folder)), lock_(std::move(lock)) {}
+  SliceEntry(std::filesystem::path folder, UniqueFd lock)
+      : folder_(std::move(folder)), lock_(std::move(lock)) {}
   /// Holds config.json, generation_config.json if any, and model.safetensors of exactly the slice.
   const std::filesystem::path& folder() const { return folder_; }
 
@@ -29,8 +31,9 @@ class SliceEntry {
   UniqueFd lock_;    ///< shared flock on the folder
 };
 
-/// A slice that arrives, in any order. What was written survives the process: after a kill -9 `begin` finds it again. No piece
-/// is synced by itself; `commit` proves every tensor by its hash, which also finds what a power cut has taken.
+/// A slice that arrives, in any order. What was written survives the process: after a kill -9 `begin` finds
+/// it again. No piece is synced by itself; `commit` proves every tensor by its hash, which also finds what a
+/// power cut has taken.
 class SliceWriter {
  public:
   ~SliceWriter();
@@ -43,11 +46,13 @@ class SliceWriter {
   std::uint64_t data_bytes() const;
   /// Ascending.
   std::vector<std::uint32_t> missing_pieces() const;
-  /// Safe from several threads at once. Throws Error{kCorrupt} when the bytes have another SHA-256 or size than told, or no such
-  /// piece exists; Error{kDoesNotFit} when the disk is full; Error{kIo}. A piece that is already there is not written again.
+  /// Safe from several threads at once. Throws Error{kCorrupt} when the bytes have another SHA-256 or size
+  /// than told, or no such piece exists; Error{kDoesNotFit} when the disk is full; Error{kIo}. A piece that
+  /// is already there is not written again.
   void write_piece(std::uint32_t index, std::span<const std::uint8_t> bytes, const Digest& sha256);
-  /// Proves all tensors, syncs, and renames the folder to its key. Call it once, after every write. Throws Error{kUnavailable}
-  /// while pieces are missing; Error{kCorrupt} when a tensor is not what its hash says: its pieces are missing again.
+  /// Proves all tensors, syncs, and renames the folder to its key. Call it once, after every write. Throws
+  /// Error{kUnavailable} while pieces are missing; Error{kCorrupt} when a tensor is not what its hash says:
+  /// its pieces are missing again.
   SliceEntry commit();
 
  private:
@@ -64,20 +69,21 @@ struct SliceCacheOptions {
   std::function<std::uint64_t(const std::filesystem::path&)> free_bytes;
 };
 
-/// $XDG_CACHE_HOME/tandem/slices, else ~/.cache/tandem/slices. Throws Error{kInvalidArgument} when neither variable is set.
+/// $XDG_CACHE_HOME/tandem/slices, else ~/.cache/tandem/slices. Throws Error{kInvalidArgument} when neither
+/// variable is set.
 std::filesystem::path default_slice_folder();
 
-/// Safe from any thread and for several processes over one folder: each entry is guarded by a lock on its own folder, which
-/// ends with its holder.
+/// Safe from any thread and for several processes over one folder: each entry is guarded by a lock on its own
+/// folder, which ends with its holder.
 class SliceCache {
  public:
   explicit SliceCache(SliceCacheOptions options);
 
   /// Marks the entry as just used; nullopt when it is not there.
   std::optional<SliceEntry> find(const Digest& key) const;
-  /// Makes room and opens the slice for writing, with the pieces of an earlier, cut attempt kept. Throws Error{kCorrupt}
-  /// (check_manifest), Error{kDoesNotFit} with numbers when bound or disk do not suffice, Error{kUnavailable} while another
-  /// process receives the same slice, Error{kIo}. Look with `find` first.
+  /// Makes room and opens the slice for writing, with the pieces of an earlier, cut attempt kept. Throws
+  /// Error{kCorrupt} (check_manifest), Error{kDoesNotFit} with numbers when bound or disk do not suffice,
+  /// Error{kUnavailable} while another process receives the same slice, Error{kIo}. Look with `find` first.
   SliceWriter begin(const SliceManifest& manifest) const;
   /// Bytes of all entries and cut attempts.
   std::uint64_t used_bytes() const;

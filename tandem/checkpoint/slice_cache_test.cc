@@ -36,7 +36,9 @@ class SliceCacheTest : public ModelFixture {
   SliceManifest manifest() const { return make_manifest(*source_, kShare, root_ / "memory"); }
   SliceReader reader() const { return SliceReader(*source_, source_->slice(kShare)); }
   SliceCache cache(std::uint64_t max_bytes = kPlenty) const {
-    return SliceCache({.folder = root_ / "slices", .max_bytes = max_bytes, .free_bytes = [](const fs::path&) { return kPlenty; }});
+    return SliceCache({.folder = root_ / "slices", .max_bytes = max_bytes, .free_bytes = [](const fs::path&) {
+                         return kPlenty;
+                       }});
   }
   static void send(const SliceReader& reader, SliceWriter& writer, std::uint32_t index) {
     std::vector<std::uint8_t> piece(reader.piece_bytes(index));
@@ -53,7 +55,8 @@ class SliceCacheTest : public ModelFixture {
   }
   std::vector<std::string> names() const {
     std::vector<std::string> names;
-    for (const auto& entry : fs::directory_iterator(root_ / "slices")) names.push_back(entry.path().filename().string());
+    for (const auto& entry : fs::directory_iterator(root_ / "slices"))
+      names.push_back(entry.path().filename().string());
     return names;
   }
 
@@ -84,7 +87,8 @@ TEST_F(SliceCacheTest, pieces_may_come_in_any_order_and_from_several_threads) {
   ASSERT_GE(writer.num_pieces(), 3u);
   const SliceReader source = reader();
   std::vector<std::thread> threads;
-  for (std::uint32_t i = writer.num_pieces(); i-- > 0;) threads.emplace_back([&, i] { send(source, writer, i); });
+  for (std::uint32_t i = writer.num_pieces(); i-- > 0;)
+    threads.emplace_back([&, i] { send(source, writer, i); });
   for (std::thread& thread : threads) thread.join();
   EXPECT_THAT(writer.missing_pieces(), IsEmpty());
   EXPECT_TRUE(fs::exists(writer.commit().folder() / "model.safetensors"));
@@ -157,7 +161,8 @@ TEST_F(SliceCacheTest, a_piece_with_other_bytes_than_promised_is_refused) {
   error_of(Code::kCorrupt, [&] { writer.write_piece(0, piece, digest); });
   piece[5] ^= 1;
   error_of(Code::kCorrupt, [&] { writer.write_piece(writer.num_pieces(), piece, digest); });
-  error_of(Code::kCorrupt, [&] { writer.write_piece(0, std::span(piece).first(9), sha256(std::span(piece).first(9))); });
+  error_of(Code::kCorrupt,
+           [&] { writer.write_piece(0, std::span(piece).first(9), sha256(std::span(piece).first(9))); });
   EXPECT_EQ(writer.missing_pieces().size(), writer.num_pieces());
   error_of(Code::kUnavailable, [&] { writer.commit(); });
 }
@@ -189,7 +194,8 @@ TEST_F(SliceCacheTest, the_least_recently_used_slice_makes_room_unless_it_is_in_
     fs::last_write_time(root_ / "slices" / to_hex(keys.back()), fs::file_time_type::clock::now() - age);
   }
   const auto in_use = big.find(keys[1]);
-  fs::last_write_time(root_ / "slices" / to_hex(keys[1]), fs::file_time_type::clock::now() - std::chrono::hours(200));
+  fs::last_write_time(root_ / "slices" / to_hex(keys[1]),
+                      fs::file_time_type::clock::now() - std::chrono::hours(200));
   make_model(150'003);
   receive(cache(32'000'000));    // three fit
   EXPECT_FALSE(big.find(keys[0]).has_value());
@@ -198,9 +204,13 @@ TEST_F(SliceCacheTest, the_least_recently_used_slice_makes_room_unless_it_is_in_
 }
 
 TEST_F(SliceCacheTest, what_does_not_fit_is_refused_with_numbers_before_a_byte_is_written) {
-  EXPECT_THAT(error_of(Code::kDoesNotFit, [&] { cache(1 << 20).begin(manifest()); }), HasSubstr("may hold 1.0 MiB"));
-  const SliceCache full({.folder = root_ / "slices", .max_bytes = kPlenty, .free_bytes = [](const fs::path&) { return std::uint64_t{5 << 20}; }});
-  EXPECT_THAT(error_of(Code::kDoesNotFit, [&] { full.begin(manifest()); }), HasSubstr("where 5.0 MiB are free"));
+  EXPECT_THAT(error_of(Code::kDoesNotFit, [&] { cache(1 << 20).begin(manifest()); }),
+              HasSubstr("may hold 1.0 MiB"));
+  const SliceCache full({.folder = root_ / "slices", .max_bytes = kPlenty, .free_bytes = [](const fs::path&) {
+                           return std::uint64_t{5 << 20};
+                         }});
+  EXPECT_THAT(error_of(Code::kDoesNotFit, [&] { full.begin(manifest()); }),
+              HasSubstr("where 5.0 MiB are free"));
 }
 
 TEST_F(SliceCacheTest, keys_follow_content_and_not_the_order_of_tensors) {

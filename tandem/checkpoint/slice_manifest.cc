@@ -16,14 +16,16 @@ constexpr std::size_t kMaxConfigBytes = 1 << 20;
 std::vector<std::size_t> order_by_name(const SliceManifest& manifest) {
   std::vector<std::size_t> order(manifest.tensors.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::sort(order.begin(), order.end(),
-            [&](std::size_t a, std::size_t b) { return manifest.tensors[a].name < manifest.tensors[b].name; });
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return manifest.tensors[a].name < manifest.tensors[b].name;
+  });
   return order;
 }
 
 }  // namespace
 
-SliceManifest make_manifest(const Checkpoint& checkpoint, const Share& share, const std::filesystem::path& memory) {
+SliceManifest make_manifest(const Checkpoint& checkpoint, const Share& share,
+                            const std::filesystem::path& memory) {
   SliceManifest manifest{.structure = checkpoint.structure_hash(),
                          .tensors = checkpoint.slice(share),
                          .config = dump_json(checkpoint.config().raw)};
@@ -67,7 +69,8 @@ void check_manifest(const SliceManifest& manifest) {
     for (const std::int64_t dim : tensor.shape) {
       fits = fits && dim >= 0 && !__builtin_mul_overflow(bytes, static_cast<std::uint64_t>(dim), &bytes);
     }
-    if (!fits || bytes != tensor.size_bytes) refuse("tensor " + tensor.name + ": its size does not follow from its shape");
+    if (!fits || bytes != tensor.size_bytes)
+      refuse("tensor " + tensor.name + ": its size does not follow from its shape");
   }
 }
 

@@ -30,7 +30,8 @@ SliceReader::SliceReader(Checkpoint checkpoint, std::vector<TensorInfo> tensors)
 
 Digest SliceReader::read_piece(std::uint32_t index, std::span<std::uint8_t> out) const {
   if (index >= num_pieces() || out.size() != piece_bytes(index)) {
-    throw Error(Code::kInvalidArgument, "piece " + std::to_string(index) + " of " + std::to_string(num_pieces()) + " into " +
+    throw Error(Code::kInvalidArgument, "piece " + std::to_string(index) + " of " +
+                                            std::to_string(num_pieces()) + " into " +
                                             std::to_string(out.size()) + " bytes");
   }
   const std::uint64_t first = packed_.header.size() + index * kPieceBytes;

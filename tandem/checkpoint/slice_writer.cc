@@ -24,7 +24,8 @@ constexpr std::size_t kReadBytes = 1 << 20;
 
 [[noreturn]] void fail(const fs::path& path, int error_number) {
   if (error_number == ENOSPC || error_number == EDQUOT) {
-    throw Error(Code::kDoesNotFit, path.string() + ": the disk is full; free some space or point the cache elsewhere");
+    throw Error(Code::kDoesNotFit,
+                path.string() + ": the disk is full; free some space or point the cache elsewhere");
   }
   throw Error(Code::kIo, path.string() + ": " + errno_text(error_number));
 }
@@ -98,10 +99,14 @@ std::vector<TensorInfo> write_safetensors_header(const fs::path& file, std::vect
 }
 
 SliceWriter::Impl::Impl(fs::path partial, fs::path target, UniqueFd lock, SliceManifest manifest)
-    : partial_(std::move(partial)), target_(std::move(target)), lock_(std::move(lock)), manifest_(std::move(manifest)),
+    : partial_(std::move(partial)),
+      target_(std::move(target)),
+      lock_(std::move(lock)),
+      manifest_(std::move(manifest)),
       layout_(pack(manifest_.tensors)) {
   std::unordered_map<std::string_view, const Digest*> hash_of;
-  for (std::size_t i = 0; i < manifest_.tensors.size(); ++i) hash_of[manifest_.tensors[i].name] = &manifest_.hashes[i];
+  for (std::size_t i = 0; i < manifest_.tensors.size(); ++i)
+    hash_of[manifest_.tensors[i].name] = &manifest_.hashes[i];
   for (const TensorInfo& tensor : layout_.tensors) hashes_.push_back(*hash_of.at(tensor.name));
   data_.path = partial_ / kDataFile;
   data_.fd = open_for_writing(data_.path);
@@ -117,7 +122,8 @@ SliceWriter::Impl::Impl(fs::path partial, fs::path target, UniqueFd lock, SliceM
 
 bool SliceWriter::Impl::resume() {
   const fs::path journal = partial_ / kJournalFile;
-  if (size_of(data_.path, data_.fd.get()) != data_.size_bytes || size_of(journal, journal_.get()) != present_.size()) {
+  if (size_of(data_.path, data_.fd.get()) != data_.size_bytes ||
+      size_of(journal, journal_.get()) != present_.size()) {
     return false;
   }
   std::string header(layout_.header.size(), '\0');
@@ -125,7 +131,8 @@ bool SliceWriter::Impl::resume() {
   if (header != layout_.header) return false;
   std::size_t done = 0;
   while (done < present_.size()) {
-    const ssize_t count = ::pread(journal_.get(), &present_[done], present_.size() - done, static_cast<off_t>(done));
+    const ssize_t count =
+        ::pread(journal_.get(), &present_[done], present_.size() - done, static_cast<off_t>(done));
     if (count <= 0) fail(journal, count == 0 ? EIO : errno);
     done += static_cast<std::size_t>(count);
   }
@@ -151,12 +158,16 @@ std::vector<std::uint32_t> SliceWriter::Impl::missing_pieces() const {
   return missing;
 }
 
-void SliceWriter::Impl::write_piece(std::uint32_t index, std::span<const std::uint8_t> bytes, const Digest& promised) {
-  const std::string name = "slice " + target_.filename().string().substr(0, 12) + ": piece " + std::to_string(index);
+void SliceWriter::Impl::write_piece(std::uint32_t index, std::span<const std::uint8_t> bytes,
+                                    const Digest& promised) {
+  const std::string name =
+      "slice " + target_.filename().string().substr(0, 12) + ": piece " + std::to_string(index);
   if (index >= present_.size() || bytes.size() != piece_size(layout_.data_bytes, index)) {
-    throw Error(Code::kCorrupt, name + " of " + std::to_string(present_.size()) + " has " + std::to_string(bytes.size()) + " bytes");
+    throw Error(Code::kCorrupt, name + " of " + std::to_string(present_.size()) + " has " +
+                                    std::to_string(bytes.size()) + " bytes");
   }
-  if (sha256(bytes) != promised) throw Error(Code::kCorrupt, name + ": its bytes are not those of its SHA-256; send it again");
+  if (sha256(bytes) != promised)
+    throw Error(Code::kCorrupt, name + ": its bytes are not those of its SHA-256; send it again");
   {
     const std::lock_guard lock(mutex_);
     if (present_[index] == 1) return;
@@ -179,7 +190,8 @@ void SliceWriter::Impl::prove_tensors() {
       const TensorInfo& tensor = layout_.tensors[n];
       Sha256 hash;
       for (std::uint64_t done = 0; done < tensor.size_bytes; done += buffer.size()) {
-        const std::span<std::uint8_t> part(buffer.data(), std::min<std::uint64_t>(buffer.size(), tensor.size_bytes - done));
+        const std::span<std::uint8_t> part(buffer.data(),
+                                           std::min<std::uint64_t>(buffer.size(), tensor.size_bytes - done));
         read_exactly(data_, tensor.offset + done, part);
         hash.update(part);
       }
@@ -197,13 +209,15 @@ void SliceWriter::Impl::prove_tensors() {
     }
   }
   if (first_wrong.empty()) return;
-  throw Error(Code::kCorrupt, data_.path.string() + ": tensor " + first_wrong +
-                                  ": its bytes are not those that its hash promised; its pieces must be sent again");
+  throw Error(Code::kCorrupt,
+              data_.path.string() + ": tensor " + first_wrong +
+                  ": its bytes are not those that its hash promised; its pieces must be sent again");
 }
 
 SliceEntry SliceWriter::Impl::take_existing() {
   auto lock = try_lock(target_, LockKind::kShared);
-  if (!lock) throw Error(Code::kUnavailable, target_.string() + ": is being removed by another tandem; try again");
+  if (!lock)
+    throw Error(Code::kUnavailable, target_.string() + ": is being removed by another tandem; try again");
   std::error_code ignored;
   fs::remove_all(partial_, ignored);
   return SliceEntry(target_, std::move(*lock));
@@ -236,10 +250,13 @@ SliceWriter::~SliceWriter() = default;
 SliceWriter::SliceWriter(SliceWriter&&) noexcept = default;
 
 std::uint32_t SliceWriter::num_pieces() const { return count_pieces(impl_->data_bytes()); }
-std::uint64_t SliceWriter::piece_bytes(std::uint32_t index) const { return piece_size(impl_->data_bytes(), index); }
+std::uint64_t SliceWriter::piece_bytes(std::uint32_t index) const {
+  return piece_size(impl_->data_bytes(), index);
+}
 std::uint64_t SliceWriter::data_bytes() const { return impl_->data_bytes(); }
 std::vector<std::uint32_t> SliceWriter::missing_pieces() const { return impl_->missing_pieces(); }
-void SliceWriter::write_piece(std::uint32_t index, std::span<const std::uint8_t> bytes, const Digest& sha256) {
+void SliceWriter::write_piece(std::uint32_t index, std::span<const std::uint8_t> bytes,
+                              const Digest& sha256) {
   impl_->write_piece(index, bytes, sha256);
 }
 SliceEntry SliceWriter::commit() { return impl_->commit(); }

@@ -1,4 +1,5 @@
-// The inside of SliceWriter: one folder KEY.partial, its data file and its journal. Made by SliceCache::begin.
+// The inside of SliceWriter: one folder KEY.partial, its data file and its journal. Made by
+// SliceCache::begin.
 #pragma once
 
 #include <mutex>
@@ -9,11 +10,13 @@
 
 namespace tandem::checkpoint {
 
-/// The folder holds config.json, generation_config.json, model.safetensors at its full size (sparse) and `pieces`, one byte a piece:
-/// 1 once it was written. The journal's byte is written after the data, so a killed process leaves at most a piece too few.
+/// The folder holds config.json, generation_config.json, model.safetensors at its full size (sparse) and
+/// `pieces`, one byte a piece: 1 once it was written. The journal's byte is written after the data, so a
+/// killed process leaves at most a piece too few.
 class SliceWriter::Impl {
  public:
-  /// `partial` exists and is locked by `lock`; pieces of an earlier attempt are kept when its header is the same.
+  /// `partial` exists and is locked by `lock`; pieces of an earlier attempt are kept when its header is the
+  /// same.
   Impl(std::filesystem::path partial, std::filesystem::path target, UniqueFd lock, SliceManifest manifest);
 
   std::uint64_t data_bytes() const { return layout_.data_bytes; }
@@ -34,11 +37,11 @@ class SliceWriter::Impl {
   UniqueFd lock_;
   SliceManifest manifest_;
   PackedLayout layout_;
-  std::vector<Digest> hashes_;    ///< in packed order
+  std::vector<Digest> hashes_;  ///< in packed order
   OpenFile data_;
   UniqueFd journal_;
   mutable std::mutex mutex_;
-  std::vector<std::uint8_t> present_;    ///< guarded by mutex_
+  std::vector<std::uint8_t> present_;  ///< guarded by mutex_
 };
 
 }  // namespace tandem::checkpoint

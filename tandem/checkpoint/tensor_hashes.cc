@@ -53,7 +53,8 @@ Known recall(const fs::path& path) {
 
 void forget_oldest(const fs::path& memory) {
   std::vector<std::pair<fs::file_time_type, fs::path>> files;
-  for (const auto& entry : fs::directory_iterator(memory)) files.emplace_back(entry.last_write_time(), entry.path());
+  for (const auto& entry : fs::directory_iterator(memory))
+    files.emplace_back(entry.last_write_time(), entry.path());
   if (files.size() <= kMaxMemoryFiles) return;
   std::sort(files.begin(), files.end());
   for (std::size_t i = 0; i < files.size() - kMaxMemoryFiles; ++i) fs::remove(files[i].second);
@@ -80,7 +81,8 @@ void remember(const fs::path& memory, const fs::path& path, const Known& known) 
 Digest hash_of(const Checkpoint& checkpoint, const TensorInfo& tensor, std::vector<std::uint8_t>& buffer) {
   Sha256 hash;
   for (std::uint64_t offset = 0; offset < tensor.size_bytes; offset += buffer.size()) {
-    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), tensor.size_bytes - offset));
+    const auto size =
+        static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), tensor.size_bytes - offset));
     const std::span<std::uint8_t> part(buffer.data(), size);
     checkpoint.read(tensor, offset, part);
     hash.update(part);
@@ -91,7 +93,8 @@ Digest hash_of(const Checkpoint& checkpoint, const TensorInfo& tensor, std::vect
 /// A file written within the last second may be written again without a change of its time.
 bool is_settled(const FileIdentity& identity) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return identity.mtime_ns + 1'000'000'000 < std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
+  return identity.mtime_ns + 1'000'000'000 <
+         std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
 }
 
 }  // namespace
@@ -107,7 +110,9 @@ std::vector<Digest> tensor_hashes(const Checkpoint& checkpoint, std::span<const 
   for (const TensorInfo& tensor : tensors) {
     if (sources.count(tensor.file) > 0) continue;
     const FileIdentity identity = checkpoint.identity(tensor.file);
-    sources[tensor.file] = {.identity = identity, .known = recall(memory_file(memory, identity)), .is_settled = is_settled(identity)};
+    sources[tensor.file] = {.identity = identity,
+                            .known = recall(memory_file(memory, identity)),
+                            .is_settled = is_settled(identity)};
   }
   std::vector<Digest> digests(tensors.size());
   std::vector<std::size_t> unknown;
@@ -134,7 +139,8 @@ std::vector<Digest> tensor_hashes(const Checkpoint& checkpoint, std::span<const 
     if (checkpoint.identity(file) != source.identity) {
       throw Error(Code::kCorrupt, checkpoint.files().at(file).string() + ": changed while it was read");
     }
-    if (source.has_new && source.is_settled) remember(memory, memory_file(memory, source.identity), source.known);
+    if (source.has_new && source.is_settled)
+      remember(memory, memory_file(memory, source.identity), source.known);
   }
   return digests;
 }

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "tandem/base/error.h"
+#include "tandem/base/program_path.h"
 #include "tandem/base/strings.h"
 
 namespace tandem::hub {
@@ -25,10 +26,12 @@ bool consists_of(std::string_view text, std::string_view more) {
   return !text.empty() && text.find_first_not_of(allowed) == std::string_view::npos;
 }
 
-/// huggingface_hub's validate_repo_id: parts of letters, digits, -, _ and ., no "--" or "..", no - or . at either end.
+/// huggingface_hub's validate_repo_id: parts of letters, digits, -, _ and ., no "--" or "..", no - or . at
+/// either end.
 bool is_name_part(std::string_view part) {
-  return consists_of(part, "-_.") && part.size() <= kMaxNameBytes && part.find("--") == std::string_view::npos &&
-         part.find("..") == std::string_view::npos && std::string_view("-.").find(part.front()) == std::string_view::npos &&
+  return consists_of(part, "-_.") && part.size() <= kMaxNameBytes &&
+         part.find("--") == std::string_view::npos && part.find("..") == std::string_view::npos &&
+         std::string_view("-.").find(part.front()) == std::string_view::npos &&
          std::string_view("-.").find(part.back()) == std::string_view::npos;
 }
 
@@ -75,10 +78,12 @@ fs::path expand_home(const std::string& path, const Environment& environment) {
 LocalModel resolve_folder(const fs::path& folder) {
   std::error_code error;
   if (!fs::is_directory(folder, error)) {
-    throw Error(Code::kNotFound, folder.string() + ": no such folder; give a model folder, a name such as org/name, or demo");
+    throw Error(Code::kNotFound,
+                folder.string() + ": no such folder; give a model folder, a name such as org/name, or demo");
   }
   if (!is_model_folder(folder)) {
-    throw Error(Code::kNotFound, folder.string() + ": holds no config.json, so it is not a Hugging Face model folder");
+    throw Error(Code::kNotFound,
+                folder.string() + ": holds no config.json, so it is not a Hugging Face model folder");
   }
   fs::path named = fs::canonical(folder, error);
   if (error) named = folder;
@@ -112,26 +117,30 @@ std::optional<std::string> read_ref(const fs::path& model, const std::string& re
   text.resize(static_cast<std::size_t>(in.gcount()));
   const std::string commit(trim(text));
   if (!is_commit(commit)) {
-    throw Error(Code::kCorrupt, ref.string() + ": holds no 40-digit commit; remove the file and fetch the model again");
+    throw Error(Code::kCorrupt,
+                ref.string() + ": holds no 40-digit commit; remove the file and fetch the model again");
   }
   return commit;
 }
 
 LocalModel resolve_hub(const HubName& name, const fs::path& cache) {
   std::string folder_name = "models--" + name.id;
-  if (const std::size_t slash = folder_name.find('/'); slash != std::string::npos) folder_name.replace(slash, 1, "--");
+  if (const std::size_t slash = folder_name.find('/'); slash != std::string::npos)
+    folder_name.replace(slash, 1, "--");
   const fs::path model = cache / folder_name;
   const auto commit = is_commit(name.revision) ? name.revision : read_ref(model, name.revision);
   const std::string shown = name.revision == "main" ? name.id : name.id + "@" + name.revision;
   std::error_code error;
   if (!commit || !fs::is_directory(model / "snapshots" / *commit, error)) {
-    throw Error(Code::kNotFound, shown + ": not on this machine (looked in " + cache.string() + "); fetch it with\n  " +
-                                     fetch_command(name));
+    throw Error(Code::kNotFound, shown + ": not on this machine (looked in " + cache.string() +
+                                     "); fetch it with\n  " + fetch_command(name));
   }
   const fs::path snapshot = model / "snapshots" / *commit;
   if (!is_model_folder(snapshot)) {
-    throw Error(Code::kNotFound, shown + ": " + snapshot.string() + " holds no config.json; if the download was cut off, go on "
-                                         "with\n  " + fetch_command(name));
+    throw Error(Code::kNotFound, shown + ": " + snapshot.string() +
+                                     " holds no config.json; if the download was cut off, go on "
+                                     "with\n  " +
+                                     fetch_command(name));
   }
   return {.name = name.id, .folder = snapshot, .commit = *commit};
 }
@@ -149,7 +158,8 @@ fs::path cache_folder(const Environment& environment) {
     if (const auto folder = environment(name)) return expand_home(*folder, environment);
   }
   if (const auto home = environment("HF_HOME")) return expand_home(*home, environment) / "hub";
-  if (const auto cache = environment("XDG_CACHE_HOME")) return expand_home(*cache, environment) / "huggingface" / "hub";
+  if (const auto cache = environment("XDG_CACHE_HOME"))
+    return expand_home(*cache, environment) / "huggingface" / "hub";
   return expand_home("~/.cache/huggingface/hub", environment);
 }
 
@@ -159,7 +169,7 @@ std::vector<fs::path> demo_folders(const fs::path& executable) {
 }
 
 Places default_places() {
-  return {.cache = cache_folder(process_environment), .demo_folders = demo_folders(executable_path())};
+  return {.cache = cache_folder(process_environment), .demo_folders = demo_folders(program_path())};
 }
 
 LocalModel resolve(std::string_view model, const Places& places) {
@@ -170,8 +180,9 @@ LocalModel resolve(std::string_view model, const Places& places) {
   if (!text.empty() && fs::is_directory(text, error)) return resolve_folder(text);
   const auto name = parse_hub_name(text);
   if (!name) {
-    throw Error(Code::kInvalidArgument, "\"" + text.substr(0, 200) + "\" is neither a folder here nor a model's name; write demo, "
-                                        "a folder, or org/name with an optional @revision");
+    throw Error(Code::kInvalidArgument, "\"" + text.substr(0, 200) +
+                                            "\" is neither a folder here nor a model's name; write demo, "
+                                            "a folder, or org/name with an optional @revision");
   }
   return resolve_hub(*name, places.cache);
 }

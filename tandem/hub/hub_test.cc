@@ -68,15 +68,21 @@ TEST_F(Hub, finds_a_branch_with_slashes_a_commit_and_a_name_without_organisation
   const fs::path snapshot = add_snapshot("models--org--name", kCommit, "refs/pr/7");
   EXPECT_EQ(resolve("org/name@refs/pr/7", places_).folder, snapshot);
   EXPECT_EQ(resolve(std::string("org/name@") + kCommit, places_).folder, snapshot);
-  EXPECT_EQ(resolve("gpt2", {.cache = add_snapshot("models--gpt2", kCommit, "main").parent_path().parent_path().parent_path()}).name,
-            "gpt2");
+  EXPECT_EQ(
+      resolve(
+          "gpt2",
+          {.cache = add_snapshot("models--gpt2", kCommit, "main").parent_path().parent_path().parent_path()})
+          .name,
+      "gpt2");
 }
 
 TEST_F(Hub, a_missing_model_names_the_command_that_fetches_it) {
   EXPECT_THAT(message_of("org/name", Code::kNotFound), HasSubstr("\n  .venv/bin/hf download org/name"));
-  EXPECT_THAT(message_of("org/name@v1.0", Code::kNotFound), HasSubstr("hf download org/name --revision v1.0"));
+  EXPECT_THAT(message_of("org/name@v1.0", Code::kNotFound),
+              HasSubstr("hf download org/name --revision v1.0"));
   add_snapshot("models--org--name", kCommit, "main");
-  EXPECT_THAT(message_of("org/name@other", Code::kNotFound), HasSubstr("org/name@other: not on this machine"));
+  EXPECT_THAT(message_of("org/name@other", Code::kNotFound),
+              HasSubstr("org/name@other: not on this machine"));
 }
 
 TEST_F(Hub, a_cut_download_is_told_from_a_missing_one) {
@@ -91,8 +97,8 @@ TEST_F(Hub, a_ref_that_is_no_commit_is_refused) {
 }
 
 TEST_F(Hub, names_that_could_leave_the_cache_are_no_names) {
-  for (const char* name : {"", "a/b/c", "org/..", "..%2f", "org/na me", "org/name@../../x", "org/name@/etc", "org/name@", "org/a--b",
-                           "-x/y", "org/name@a//b", "org/\xff", "@main", "org/"}) {
+  for (const char* name : {"", "a/b/c", "org/..", "..%2f", "org/na me", "org/name@../../x", "org/name@/etc",
+                           "org/name@", "org/a--b", "-x/y", "org/name@a//b", "org/\xff", "@main", "org/"}) {
     message_of(name, Code::kInvalidArgument);
   }
 }
@@ -135,7 +141,6 @@ TEST_F(Hub, the_demo_folders_lie_beside_the_running_program) {
   const auto folders = demo_folders("/src/build/bin/tandem");
   EXPECT_EQ(folders[0].lexically_normal(), "/src/demo/model");
   EXPECT_EQ(folders[1].lexically_normal(), "/src/build/share/tandem/demo");
-  EXPECT_TRUE(fs::exists(executable_path()));
 }
 
 }  // namespace

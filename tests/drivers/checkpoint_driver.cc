@@ -1,4 +1,5 @@
-// Prints what this room reads from a model folder as JSON, so that Python tests can compare it with transformers and safetensors.
+// Prints what this room reads from a model folder as JSON, so that Python tests can compare it with
+// transformers and safetensors.
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -78,7 +79,9 @@ Json tensors_json(const Checkpoint& checkpoint, const std::vector<TensorInfo>& t
 
 /// config FOLDER | tensors FOLDER | slice FOLDER FIRST END EMBEDDING HEAD
 int run(const std::vector<std::string>& arguments) {
-  const auto number = [&](std::size_t i) { return static_cast<std::int32_t>(parse_int(arguments.at(i)).value_or(-1)); };
+  const auto number = [&](std::size_t i) {
+    return static_cast<std::int32_t>(parse_int(arguments.at(i)).value_or(-1));
+  };
   Json answer;
   if (arguments.at(0) == "config") {
     answer = config_json(ModelConfig::load(arguments.at(1)));
@@ -87,7 +90,10 @@ int run(const std::vector<std::string>& arguments) {
     if (arguments[0] == "tensors") {
       answer = tensors_json(checkpoint, checkpoint.tensors());
     } else {
-      const Share share{.first_layer = number(2), .end_layer = number(3), .embedding = number(4) == 1, .head = number(5) == 1};
+      const Share share{.first_layer = number(2),
+                        .end_layer = number(3),
+                        .embedding = number(4) == 1,
+                        .head = number(5) == 1};
       answer = tensors_json(checkpoint, checkpoint.slice(share));
     }
   }

@@ -52,8 +52,9 @@ class ModelFixture : public ::testing::Test {
 
   /// A Llama of 3 layers, H 16, Q 4, K 2, F 24; `vocab` sets its size.
   static Json small_config(int vocab = 40) {
-    return {{"model_type", "llama"}, {"vocab_size", vocab}, {"hidden_size", 16}, {"intermediate_size", 24},
-            {"num_hidden_layers", 3}, {"num_attention_heads", 4}, {"num_key_value_heads", 2}};
+    return {{"model_type", "llama"},   {"vocab_size", vocab},    {"hidden_size", 16},
+            {"intermediate_size", 24}, {"num_hidden_layers", 3}, {"num_attention_heads", 4},
+            {"num_key_value_heads", 2}};
   }
 
   /// The bytes of a safetensors file.
