@@ -1,5 +1,7 @@
-"""Writes tandem/text/unicode_additions.h: the characters whose general category in the Unicode version of `tokenizers`
-(its regex library) differs from Unicode 14, the oldest that a supported system's PCRE2 and utf8proc know.
+"""Writes tandem/text/unicode_additions.h: where `tokenizers` knows another Unicode version than the libraries of a system.
+Its regular expressions are newer (16): the characters whose general category differs from Unicode 14, the oldest that a
+supported system's PCRE2 and utf8proc know. Its digits and lower case are newer still, its normal forms, marks and punctuation
+older (9 and before): the characters that these treat otherwise.
 
 Run with Python 3.11, whose unicodedata is Unicode 14, and with `tokenizers` installed:
     python tools/make_unicode_additions.py > tandem/text/unicode_additions.h
@@ -7,7 +9,7 @@ Run with Python 3.11, whose unicodedata is Unicode 14, and with `tokenizers` ins
 
 import unicodedata
 
-from tokenizers import Regex, pre_tokenizers
+from tokenizers import Regex, normalizers, pre_tokenizers
 
 CATEGORIES = (
     "Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Co".split()
@@ -63,6 +65,49 @@ def additions():
     return sorted(found)
 
 
+def inert():
+    """Characters whose combining class or decomposition came after the Unicode version of `tokenizers`' normal forms."""
+    # U+11930 is the second half of the one composition that Unicode 10 to 14 added.
+    found = {0x11930}
+    for form in ("NFD", "NFKD"):
+        theirs = getattr(normalizers, form)()
+        for point in POINTS:
+            text = chr(point)
+            probes = [text]
+            if unicodedata.combining(text):
+                probes += ["a" + text + "\u0334", "a\u0345" + text, "a\u0301" + text, "a" + text + "\u0323"]
+            if any(theirs.normalize_str(p) != unicodedata.normalize(form, p) for p in probes):
+                found.add(point)
+    return found
+
+
+def disagreement(matched, category, added):
+    """Characters past ASCII that are either `matched`, asked about each alone, or of `category` (its first letter) and not
+    `added`."""
+    theirs = {point for point in POINTS if matched(chr(point))}
+    ours = {point for point in POINTS if unicodedata.category(chr(point))[0] == category and point not in added}
+    return {point for point in theirs ^ ours if point >= 0x80}
+
+
+def is_stripped(text):
+    return normalizers.StripAccents().normalize_str(text) == ""
+
+
+def is_split_off(text):
+    return pre_tokenizers.Punctuation("removed").pre_tokenize_str(text) == []
+
+
+def is_digit(text):
+    return len(pre_tokenizers.Digits(True).pre_tokenize_str("a" + text + "a")) == 3
+
+
+def lower():
+    """(upper case, lower case) that Unicode 14 does not have."""
+    theirs = normalizers.Lowercase()
+    pairs = ((point, theirs.normalize_str(chr(point))) for point in POINTS)
+    return [(point, ord(text)) for point, text in pairs if text != chr(point).lower()]
+
+
 def ranges(pairs):
     runs = []
     for point, known in pairs:
@@ -71,6 +116,14 @@ def ranges(pairs):
         else:
             runs.append([point, point, known])
     return runs
+
+
+def print_table(name, what, points):
+    print(f"/// Sorted and disjoint: characters that {what}.")
+    print(f"inline constexpr CharacterRange k{name}[] = {{")
+    for first, last, _ in ranges([(point, 0) for point in sorted(points)]):
+        print(f"    {{0x{first:05X}, 0x{last:05X}}},")
+    print("};\n")
 
 
 def main():
@@ -84,7 +137,18 @@ def main():
     print("/// Sorted and disjoint.\ninline constexpr UnicodeAddition kUnicodeAdditions[] = {")
     for first, last, known in ranges(pairs):
         print(f"    {{0x{first:05X}, 0x{last:05X}, 0x{known:05X}}},")
-    print("};\n\n}  // namespace tandem::text")
+    print("};\n\n/// Characters first … last.\nstruct CharacterRange {\n  char32_t first, last;\n};\n")
+    print_table("LaterNormalized", "combine, decompose or compose only since Unicode 10 to 14", inert())
+    added = {point for point, _ in pairs}
+    print_table("MarkChanges", "are marks in Unicode 9 and not in 14, or the reverse", disagreement(is_stripped, "M", added))
+    print_table("PunctuationChanges", "are punctuation in one only", disagreement(is_split_off, "P", added))
+    print_table("NumberChanges", "are numbers in Unicode 17 and not in 14", disagreement(is_digit, "N", set()))
+    print("/// Lower case since Unicode 15, sorted.\nstruct LowerCase {\n  char32_t upper, lower;\n};")
+    print("inline constexpr LowerCase kLowerAdditions[] = {")
+    for upper, low in lower():
+        print(f"    {{0x{upper:05X}, 0x{low:05X}}},")
+    print("};\n")
+    print("}  // namespace tandem::text")
 
 
 if __name__ == "__main__":

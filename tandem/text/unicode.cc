@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "tandem/text/unicode_additions.h"
@@ -50,6 +51,59 @@ void order_canonically(std::vector<utf8proc_int32_t>& points) {
     at = end;
   }
 }
+
+bool is_in(std::span<const CharacterRange> table, char32_t c) {
+  const auto after = std::upper_bound(table.begin(), table.end(), c,
+                                      [](char32_t value, const CharacterRange& range) { return value < range.first; });
+  return after != table.begin() && c <= (after - 1)->last;
+}
+
+/// Whether `tokenizers`, whose normal forms are those of Unicode 9, leaves `c` alone where newer versions would not.
+bool is_inert(char32_t c) { return well_known(c) != c || is_in(kLaterNormalized, c); }
+
+/// Decomposed, ordered and composed characters. Inert ones pass through as `kInert`, which nothing combines with or moves
+/// across, and come back in their order.
+class NormalFormWriter {
+ public:
+  explicit NormalFormWriter(NormalForm form)
+      : compatible_(form == NormalForm::kNfkc || form == NormalForm::kNfkd),
+        composed_(form == NormalForm::kNfc || form == NormalForm::kNfkc) {}
+
+  void add(char32_t c) {
+    if (c == kInert || is_inert(c)) {
+      points_.push_back(kInert);
+      inert_.push_back(c);
+      return;
+    }
+    const auto options = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE |
+                                                        (compatible_ ? UTF8PROC_COMPAT : 0));
+    utf8proc_int32_t parts[32];  // U+FDFA, the longest, has 18
+    int boundary_class = 0;
+    const auto count = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), parts, 32, options, &boundary_class);
+    points_.insert(points_.end(), parts, parts + std::clamp<utf8proc_ssize_t>(count, 0, 32));
+  }
+
+  std::string finish() {
+    order_canonically(points_);
+    auto length = static_cast<utf8proc_ssize_t>(points_.size());
+    if (composed_) {
+      const auto compose = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+      length = utf8proc_normalize_utf32(points_.data(), length, compose);
+    }
+    std::string out;
+    auto inert = inert_.begin();
+    for (utf8proc_ssize_t i = 0; i < length; ++i) {
+      append_utf8(out, points_[i] == kInert ? *inert++ : static_cast<char32_t>(points_[i]));
+    }
+    return out;
+  }
+
+ private:
+  static constexpr utf8proc_int32_t kInert = 0xFFFC;
+  bool compatible_, composed_;
+  std::vector<utf8proc_int32_t> points_;
+  std::vector<char32_t> inert_;
+};
 
 }  // namespace
 
@@ -118,14 +172,16 @@ bool is_white_space(char32_t c) {
          c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
-bool is_number(char32_t c) { return is_within(category(c), UTF8PROC_CATEGORY_ND, UTF8PROC_CATEGORY_NO); }
-bool is_punctuation(char32_t c) { return is_within(category(c), UTF8PROC_CATEGORY_PC, UTF8PROC_CATEGORY_PO); }
-bool is_mark(char32_t c) { return is_within(category(c), UTF8PROC_CATEGORY_MN, UTF8PROC_CATEGORY_ME); }
-bool is_nonspacing_mark(char32_t c) { return category(c) == UTF8PROC_CATEGORY_MN; }
-
-bool is_other(char32_t c) {
-  const utf8proc_category_t value = category(c);
-  return value == UTF8PROC_CATEGORY_CN || is_within(value, UTF8PROC_CATEGORY_CC, UTF8PROC_CATEGORY_CO);
+bool is_number(char32_t c) {
+  return is_within(category(c), UTF8PROC_CATEGORY_ND, UTF8PROC_CATEGORY_NO) || is_in(kNumberChanges, c);
+}
+bool is_punctuation(char32_t c) {
+  const bool now = is_within(category(c), UTF8PROC_CATEGORY_PC, UTF8PROC_CATEGORY_PO) && well_known(c) == c;
+  return now != is_in(kPunctuationChanges, c);
+}
+bool is_mark(char32_t c) {
+  const bool now = is_within(category(c), UTF8PROC_CATEGORY_MN, UTF8PROC_CATEGORY_ME) && well_known(c) == c;
+  return now != is_in(kMarkChanges, c);
 }
 
 bool is_word(char32_t c) {
@@ -142,33 +198,16 @@ void append_lower(std::string& text, char32_t c) {
     text += "i\xCC\x87";
     return;
   }
+  const auto* added = std::lower_bound(std::begin(kLowerAdditions), std::end(kLowerAdditions), c,
+                                       [](const LowerCase& pair, char32_t value) { return pair.upper < value; });
+  if (added != std::end(kLowerAdditions) && added->upper == c) return append_utf8(text, added->lower);
   append_utf8(text, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
 }
 
 std::string normalize(std::string_view text, NormalForm form) {
-  const bool compatible = form == NormalForm::kNfkc || form == NormalForm::kNfkd;
-  const bool composed = form == NormalForm::kNfc || form == NormalForm::kNfkc;
-  const auto decompose = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE |
-                                                        (compatible ? UTF8PROC_COMPAT : 0));
-  std::vector<utf8proc_int32_t> points;
-  points.reserve(text.size());
-  for (std::size_t at = 0; at < text.size(); at += utf8_length(text[at])) {
-    utf8proc_int32_t parts[32];  // U+FDFA, the longest, has 18
-    int last_boundary_class = 0;
-    const auto count = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(decode_utf8(text, at)), parts, 32,
-                                               decompose, &last_boundary_class);
-    points.insert(points.end(), parts, parts + std::clamp<utf8proc_ssize_t>(count, 0, 32));
-  }
-  order_canonically(points);
-  auto length = static_cast<utf8proc_ssize_t>(points.size());
-  if (composed) {
-    const auto compose = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-    length = utf8proc_normalize_utf32(points.data(), length, compose);
-  }
-  std::string out;
-  out.reserve(text.size());
-  for (utf8proc_ssize_t i = 0; i < length; ++i) append_utf8(out, static_cast<char32_t>(points[i]));
-  return out;
+  NormalFormWriter writer(form);
+  for (std::size_t at = 0; at < text.size(); at += utf8_length(text[at])) writer.add(decode_utf8(text, at));
+  return writer.finish();
 }
 
 char32_t well_known(char32_t c) {

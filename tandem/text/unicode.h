@@ -1,5 +1,5 @@
 // UTF-8 and the few Unicode properties that tokenizers need, over utf8proc. Used by everything in the tokenizer; the
-// answers are those of the Unicode version that `tokenizers` is built with, whatever the system's libraries know.
+// answers are those of the Unicode versions that `tokenizers` is built with, whatever the system's libraries know.
 #pragma once
 
 #include <cstddef>
@@ -39,23 +39,19 @@ inline constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
 /// White_Space of the Unicode standard; the same as \s in Rust's regex and in Oniguruma.
 bool is_white_space(char32_t c);
-/// General category N.
+/// General category N, of Unicode 17.
 bool is_number(char32_t c);
-/// General category P.
+/// General category P, as old as `tokenizers` knows it.
 bool is_punctuation(char32_t c);
-/// General category M.
+/// General category M, of Unicode 9.
 bool is_mark(char32_t c);
-/// General category Mn.
-bool is_nonspacing_mark(char32_t c);
-/// General category C: controls, formats, surrogates, private use, unassigned.
-bool is_other(char32_t c);
 /// \w of Rust's regex: Alphabetic, M, Nd, Pc, Join_Control.
 bool is_word(char32_t c);
-/// Lower case of one character, without context: İ becomes two.
+/// Lower case of one character in Unicode 17, without context: İ becomes two.
 void append_lower(std::string& text, char32_t c);
 
 enum class NormalForm { kNfc, kNfd, kNfkc, kNfkd };
-/// UAX #15. O(n log n) also for runs of combining marks, where utf8proc's own ordering is quadratic.
+/// UAX #15, of Unicode 9. O(n log n) also for runs of combining marks, where utf8proc's own ordering is quadratic.
 std::string normalize(std::string_view text, NormalForm form);
 
 /// A character of the same general category, script and UTF-8 length that every supported system knows: `c` itself unless
