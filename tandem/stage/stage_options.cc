@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "tandem/base/error.h"
@@ -14,6 +15,7 @@ namespace {
 constexpr std::size_t kMaxLineBytes = 64 << 10;
 constexpr std::string_view kWhat = "the stage's options";
 
+/// The field's value; `fallback` when it is absent.
 template <typename T>
 T field(const Json& options, const char* name, const T& fallback) {
   if (!options.contains(name)) return fallback;
@@ -32,9 +34,9 @@ std::string required(const Json& options, const char* name) {
 
 std::int64_t within(const Json& options, const char* name, std::int64_t fallback, std::int64_t last) {
   const auto value = field<std::int64_t>(options, name, fallback);
-  if (value < 1 || value > last) {
+  if (value < 0 || value > last) {
     throw Error(Code::kInvalidArgument,
-                std::string(kWhat) + ": \"" + name + "\" is " + std::to_string(value) + ", 1 to " + std::to_string(last) + " may be");
+                std::string(kWhat) + ": \"" + name + "\" is " + std::to_string(value) + ", 0 to " + std::to_string(last) + " may be");
   }
   return value;
 }
@@ -55,10 +57,14 @@ StageOptions parse_stage_options(std::string_view line) {
   options.stage = required(json, "stage");
   options.name = field<std::string>(json, "name", options.stage);
   options.port = static_cast<std::uint16_t>(within(json, "port", options.port, 65535));
-  options.num_threads = static_cast<int>(within(json, "num_threads", 1, 1024));
-  options.device = field(json, "device", options.device);
-  options.ops = field(json, "ops", options.ops);
-  options.kernels = field(json, "kernels", options.kernels);
+  options.num_threads = static_cast<int>(std::max<std::int64_t>(1, within(json, "num_threads", 1, 1024)));
+  const auto choice = [&](const char* name) {
+    const auto value = field<std::string>(json, name, "");
+    return value.empty() ? "auto" : value;
+  };
+  options.device = choice("device");
+  options.ops = choice("ops");
+  options.kernels = choice("kernels");
   return options;
 }
 
