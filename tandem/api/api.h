@@ -27,8 +27,9 @@ struct Model {
   std::shared_ptr<const text::Tokenizer> tokenizer;
   std::shared_ptr<const text::ChatTemplate>
       chat_template;  ///< null: /v1/chat/completions answers 400
-  /// True for a built-in template, which has no BOS of its own; false as transformers'
-  /// apply_chat_template does.
+
+  /// The tokenizer adds its BOS to a rendered conversation; false, as transformers'
+  /// apply_chat_template does, when the template writes it itself.
   bool chat_adds_special_tokens = false;
 
   std::string model_type;          ///< config.json's, e.g. "llama"
