@@ -53,9 +53,18 @@ class PendingWorks {
   std::unordered_set<c10d::Work*> works_;
 };
 
-[[noreturn]] void fail(const PendingWorks& pending, const std::string& peer, const std::string& reason) {
+/// Gloo's message without the place in its source before and the advice after.
+std::string brief(std::string_view message) {
+  if (message.starts_with('[')) {
+    const std::size_t end = message.find("] ");
+    if (end != message.npos) message.remove_prefix(end + 2);
+  }
+  return std::string(message.substr(0, message.find(". This is typically")));
+}
+
+[[noreturn]] void fail(const PendingWorks& pending, const std::string& peer, std::string_view reason) {
   if (pending.is_abandoned()) throw Error(Code::kCancelled, "the generation has ended");
-  throw Error(Code::kUnavailable, peer + " lost: " + reason);
+  throw Error(Code::kUnavailable, peer + " lost: " + brief(reason));
 }
 
 class GlooWork final : public Work {

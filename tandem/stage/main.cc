@@ -55,6 +55,7 @@ int main(int argc, char** argv) {
   }
   std::set_terminate(say_why_and_abort);
   stage::die_with_parent();
+  stage::ignore_broken_pipes();
   stage::raise_descriptor_limit();
   forget_gloo_variables();
   stage::StageOptions options;

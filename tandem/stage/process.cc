@@ -1,8 +1,11 @@
 #include "tandem/stage/process.h"
 
+#include <signal.h>
 #include <sys/resource.h>
 
 namespace tandem::stage {
+
+void ignore_broken_pipes() { (void)::signal(SIGPIPE, SIG_IGN); }
 
 void raise_descriptor_limit() {
   rlimit limit{};

@@ -9,6 +9,8 @@ namespace tandem::stage {
 void die_with_parent();
 /// Resident bytes of this process.
 std::uint64_t resident_bytes();
+/// Makes a write to a peer that has gone an error and not the end of the process: Gloo writes without MSG_NOSIGNAL.
+void ignore_broken_pipes();
 /// Raises the soft limit of open descriptors to the hard one: Gloo ends the process when they run out.
 void raise_descriptor_limit();
 

@@ -98,7 +98,9 @@ void serve_head(const StageOptions& options) {
       try {
         read_frames(link, heartbeat, echo, stage);
       } catch (const Error& e) {
-        end_process(exit_code_of(e), std::string("the link to the head ended: ") + e.what());
+        const ExitCode code = exit_code_of(e);
+        end_process(code, (code == kExitRefused ? "the head refused this stage: " : "the link to the head ended: ") +
+                              std::string(e.what()));
       }
     }).detach();
     stage.run();
