@@ -18,12 +18,11 @@ inline std::uint16_t f32_to_bf16(float value) {
 inline float f16_to_f32(std::uint16_t bits) {
   const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16;
   const std::uint32_t magnitude = bits & 0x7fffu;
-  if (magnitude >= 0x7c00u) {  // infinity, NaN
-    return std::bit_cast<float>(sign | 0x7f800000u | ((magnitude & 0x3ffu) << 13));
-  }
   // Exponent and mantissa moved into f32's fields; the product re-biases the exponent and normalises subnormals exactly.
   const float shifted = std::bit_cast<float>(magnitude << 13) * 0x1p112f;
-  return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(shifted));
+  // Infinity and NaN came out as 2^16 and more and get f32's largest exponent. No branch, so that loops become vectors.
+  const std::uint32_t special = magnitude >= 0x7c00u ? 0x7f800000u : 0u;
+  return std::bit_cast<float>(sign | special | std::bit_cast<std::uint32_t>(shifted));
 }
 
 /// To nearest, ties to even; beyond 65,504 by more than half a step becomes infinity; NaN stays NaN.

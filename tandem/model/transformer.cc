@@ -70,6 +70,7 @@ class Transformer final : public Model {
 
   at::Tensor forward(const Batch& batch, const at::Tensor& hidden) override {
     const c10::InferenceMode inference;
+    at::init_num_threads();  // OpenMP counts threads for each calling thread, and another one may have loaded
     at::Tensor stream = share_.embedding ? embed(batch.ids) : hidden;
     const StepRows rows = place_rows(batch, stream.size(0), kv_.num_blocks(), kv_.block_size(), device_);
     const Rotation rotation = rotary_.rotate(rows, device_);

@@ -130,6 +130,7 @@ TEST_F(Weights, a_model_forgets_its_keys_when_kv_is_allocated_again_and_refuses_
   model->allocate_kv(8, 2);
   EXPECT_TRUE(model->forward(batch_of({5, 6, 7}), {}).equal(before));
   EXPECT_EQ(model->logits(model->final_norm(before.narrow(0, 2, 1))).sizes(), (std::vector<std::int64_t>{1, 32}));
+  EXPECT_EQ(model->forward({}, {}).sizes(), (std::vector<std::int64_t>{0, 16}));
   EXPECT_THROW(model->forward(batch_of({5, 32}), {}), Error);
   EXPECT_THROW(model->forward(batch_of({-1}), {}), Error);
 }

@@ -7,9 +7,10 @@
 
 namespace tandem::step {
 
-/// The order of application: logit_bias, min_tokens (ends forbidden), penalties, temperature, min_p, top_k, top_p, draw.
+/// The order of application: token bitmask, logit_bias, min_tokens (ends forbidden), penalties (repetition, then frequency,
+/// then presence), temperature, min_p, top_k (with all that are as likely as the k-th), top_p, draw.
 struct SamplingParams {
-  float temperature = 1.0f;         ///< ≥ 0; 0 is greedy and ignores min_p, top_k and top_p
+  float temperature = 1.0f;         ///< ≥ 0; below 1e-5 greedy, which ignores min_p, top_k and top_p
   float top_p = 1.0f;               ///< (0, 1]
   std::int32_t top_k = 0;           ///< 0 or -1: off
   float min_p = 0.0f;               ///< [0, 1]

@@ -10,6 +10,7 @@ import subprocess
 
 import numpy
 import pytest
+import safetensors.torch
 import torch
 import transformers
 
@@ -242,6 +243,27 @@ def test_a_share_holds_its_own_tensors_alone(llama, tmp_path):
     embedding, head = sizes["model.embed_tokens.weight"], sizes["lm_head.weight"] + sizes["model.norm.weight"]
     answer, _ = drive(folder, tmp_path, [dict(prompt=[5], steps=1)], shares=[1, 2, 1])
     assert answer["weight_bytes"] == [embedding + layer, 2 * layer, layer + head]
+
+
+@pytest.mark.parametrize("dtype", ["auto", "f32"])
+def test_loading_holds_little_more_than_the_weights(tmp_path, dtype):
+    """Neither the mapped file nor a second copy stays resident, and no moment of loading has both."""
+    settings = LLAMA | dict(vocab_size=60000, hidden_size=1536, intermediate_size=6000, num_hidden_layers=1)
+    config = transformers.LlamaConfig(**settings)
+    with torch.device("meta"):
+        shapes = {name: tensor.shape for name, tensor in transformers.LlamaForCausalLM(config).state_dict().items()}
+    zeros = {name: torch.zeros(shape, dtype=torch.bfloat16) for name, shape in shapes.items()}
+    safetensors.torch.save_file(zeros, tmp_path / "model.safetensors")
+    config.save_pretrained(tmp_path)
+    job = dict(folder=str(tmp_path), shares=[1], dtype=dtype, num_blocks=1)
+    job["sequences"] = [dict(prompt=[5], steps=1, logits=os.devnull)]
+    done = subprocess.run([DRIVER], input=json.dumps(job), capture_output=True, text=True, timeout=120, check=True)
+    answer = json.loads(done.stdout)
+    if answer["peak_resident_bytes"] == 0:
+        pytest.skip("this system does not tell a process's peak memory")
+    [weights] = answer["weight_bytes"]
+    assert weights > 400_000_000 * (2 if dtype == "f32" else 1)
+    assert answer["peak_resident_bytes"] < weights + 250_000_000
 
 
 def test_unknown_options_are_refused_by_name(llama, tmp_path):

@@ -104,6 +104,15 @@ bool step_all(std::vector<std::unique_ptr<Model>>& ranks, std::vector<Run>& runs
   return true;
 }
 
+/// The most this process has had resident, file mappings included; 0 where the system does not tell.
+std::uint64_t peak_resident_bytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmHWM:")) return std::stoull(line.substr(6)) * 1024;
+  }
+  return 0;
+}
+
 void run_job(const Json& job) {
   auto ranks = load_ranks(job);
   std::vector<Run> runs = read_runs(job);
@@ -115,6 +124,7 @@ void run_job(const Json& job) {
   for (const Run& run : runs) result["ids"].push_back(run.ids);
   result["weight_bytes"] = Json::array();
   for (const auto& rank : ranks) result["weight_bytes"].push_back(rank->weight_bytes());
+  result["peak_resident_bytes"] = peak_resident_bytes();
   std::cout << dump_json(result) << '\n';
 }
 
