@@ -14,7 +14,7 @@ from template_cases import EXPRESSIONS, TEMPLATES, VARIABLES
 from transformers.utils.chat_template_utils import _compile_jinja_template, render_jinja_template
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("TANDEM_BUILD", ROOT / "build"))
+BUILD = ROOT / os.environ.get("TANDEM_BUILD", "build")
 
 # The source distribution carries llama.cpp with the templates of about 70 models.
 TEMPLATES_PACKAGE = "llama-cpp-python==0.3.36"
@@ -288,7 +288,7 @@ PROVENANCE = {
     "{{ '<' ~ x ~ 1 ~ '>' }}": "<«<A>»1>",
     "{{ x | upper }}{{ x.lower() }}|": "«<A><a>»|",
     "{{ ('s' + x + 's') | upper }}": "S«<A>»S",
-    "{{ ('s' + x + 's') | title }}": "S«<A>»S",
+    "{{ ('s' + x + 's') | title }}": "S«<A>»s",
     "{{ ('s' + x + 's').capitalize() }}": "S«<a>»s",
     "{{ ('ab' + x + 'cd')[1:4] }}": "b«<A»",
     "{{ ('ab' + x + 'cd')[::-1] }}": "dc«>A<»ba",
@@ -311,7 +311,7 @@ PROVENANCE = {
     "{{ d | tojson }}.": '«{"k": "<A>", "n": [1, null]}».',
     "{{ d }}.": "«{'k': '<A>', 'n': [1, None]}».",
     "{{ [x, 'b'] }}": "[«'<A>'», 'b']",
-    "{{ d.n }}{{ d.n[0] }}{{ d.n[1] }}": "«[1, None]1»None",
+    "{{ d.n }}{{ d.n[0] }}{{ d.n[1] }}": "«[1, None]1None»",
     "{{ n + 1 }}{{ n | string }}{{ '<' ~ n ~ '>' }}": "«87»<«7»>",
     "{% for k, v in d.items() %}{{ k }}={{ v }};{% endfor %}": "«k»=«<A>»;«n»=«[1, None]»;",
     "{% for c in x %}{{ c }}.{% endfor %}": "«<».«A».«>».",

@@ -10,10 +10,9 @@ namespace {
 using Self = const Value&;
 using Args = const Arguments&;
 
-Value get_method(Interpreter& interpreter, Self self, Args arguments) {
+Value get_method(Interpreter&, Self self, Args arguments) {
   const Bound bound("get", arguments, {"key", "default"});
   check_hashable(bound.at(0));
-  interpreter.heap().spend();
   const Value* found = self.dict().find(bound.at(0));
   return found != nullptr ? *found : bound.value_or(1, Value::none());
 }
@@ -53,16 +52,16 @@ Value copy_method(Interpreter& interpreter, Self self, Args arguments) {
 
 Value count_method(Interpreter& interpreter, Self self, Args arguments) {
   const Bound bound("count", arguments, {"value"});
-  interpreter.heap().spend(self.list().items.size());
   const auto& items = self.list().items;
-  return Value::integer(std::count_if(items.begin(), items.end(), [&](const Value& item) { return equal(item, bound.at(0)); }));
+  const auto is_wanted = [&](const Value& item) { return equal(interpreter.heap(), item, bound.at(0)); };
+  return Value::integer(std::count_if(items.begin(), items.end(), is_wanted));
 }
 
 Value index_method(Interpreter& interpreter, Self self, Args arguments) {
   const Bound bound("index", arguments, {"value"});
-  interpreter.heap().spend(self.list().items.size());
   const auto& items = self.list().items;
-  const auto found = std::find_if(items.begin(), items.end(), [&](const Value& item) { return equal(item, bound.at(0)); });
+  const auto is_wanted = [&](const Value& item) { return equal(interpreter.heap(), item, bound.at(0)); };
+  const auto found = std::find_if(items.begin(), items.end(), is_wanted);
   if (found == items.end()) fail("the value is not in the " + std::string(type_name(self)));
   return Value::integer(found - items.begin());
 }
@@ -73,11 +72,12 @@ Value loop_cycle(Interpreter&, Self self, Args arguments) {
   return arguments.positional[static_cast<std::size_t>(loop.index0) % arguments.positional.size()];
 }
 
-Value loop_changed(Interpreter&, Self self, Args arguments) {
+Value loop_changed(Interpreter& interpreter, Self self, Args arguments) {
   auto& loop = static_cast<LoopObject&>(*self.object());
   const auto &before = loop.last_changed, &now = arguments.positional;
+  const auto same = [&](const Value& a, const Value& b) { return equal(interpreter.heap(), a, b); };
   const bool is_same = loop.has_changed_before && before.size() == now.size() &&
-                       std::equal(now.begin(), now.end(), before.begin(), [](const Value& a, const Value& b) { return equal(a, b); });
+                       std::equal(now.begin(), now.end(), before.begin(), same);
   loop.last_changed = now;
   loop.has_changed_before = true;
   return Value::boolean(!is_same);

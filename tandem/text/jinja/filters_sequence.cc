@@ -55,8 +55,8 @@ std::vector<Value> sort_by(Interpreter& interpreter, const std::vector<Value>& i
   std::vector<std::size_t> order(items.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   const auto less = [&](std::size_t a, std::size_t b) {
-    interpreter.heap().spend();
-    return is_reverse ? compare(keys[b], keys[a]) < 0 : compare(keys[a], keys[b]) < 0;
+    Heap& heap = interpreter.heap();
+    return is_reverse ? compare(heap, keys[b], keys[a]) < 0 : compare(heap, keys[a], keys[b]) < 0;
   };
   std::stable_sort(order.begin(), order.end(), less);
   std::vector<Value> sorted;
@@ -64,8 +64,9 @@ std::vector<Value> sort_by(Interpreter& interpreter, const std::vector<Value>& i
   return sorted;
 }
 
-Value length_filter(Interpreter&, In value, Args arguments) {
+Value length_filter(Interpreter& interpreter, In value, Args arguments) {
   const Bound bound("length", arguments, {});
+  if (value.is_string()) interpreter.heap().spend(value.text().size() / 64);
   const std::optional<std::int64_t> length = length_of(value);
   if (!length) fail("object of type '" + std::string(type_name(value)) + "' has no len()");
   return Value::integer(*length);
@@ -189,7 +190,8 @@ Value extreme_filter(Interpreter& interpreter, In value, Args arguments) {
   Value best = items[0], best_key = key_of(best);
   for (std::size_t i = 1; i < items.size(); ++i) {
     const Value key = key_of(items[i]);
-    if (greatest ? compare(key, best_key, ">") <= 0 : compare(key, best_key) >= 0) continue;
+    Heap& heap = interpreter.heap();
+    if (greatest ? compare(heap, key, best_key, ">") <= 0 : compare(heap, key, best_key) >= 0) continue;
     best = items[i];
     best_key = key;
   }
@@ -311,7 +313,7 @@ Value groupby_filter(Interpreter& interpreter, In value, Args arguments) {
   std::vector<Value> groups, group;
   for (std::size_t i = 0; i < sorted.size(); ++i) {
     group.push_back(sorted[i]);
-    if (i + 1 < sorted.size() && equal(key_of(sorted[i]), key_of(sorted[i + 1]))) continue;
+    if (i + 1 < sorted.size() && equal(heap, key_of(sorted[i]), key_of(sorted[i + 1]))) continue;
     const Value grouper = path.of(group[0]);
     groups.push_back(heap.tuple({grouper, heap.list(std::exchange(group, {}))}));
     groups.back().list().name = kGroupName;

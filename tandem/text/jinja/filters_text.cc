@@ -16,6 +16,7 @@ using Args = const Arguments&;
 template <Text (*map)(const Text&)>
 Value map_filter(Interpreter& interpreter, In value, Args arguments) {
   const Bound bound("filter", arguments, {});
+  if (value.is_string()) interpreter.heap().spend(value.text().size() / 4);
   return interpreter.heap().string(map(to_text(interpreter.heap(), value)));
 }
 

@@ -124,12 +124,15 @@ void append_repr(Heap& heap, TextBuilder& out, const Value& value, int depth) {
   heap.check_text_size(out.size());
   switch (value.kind()) {
     case Kind::kUndefined: out.append("Undefined"); break;
-    case Kind::kNone: out.append("None"); break;
-    case Kind::kBool: out.append(value.as_bool() ? "True" : "False"); break;
+    case Kind::kNone: out.append("None", value.origin()); break;
+    case Kind::kBool: out.append(value.as_bool() ? "True" : "False", value.origin()); break;
     case Kind::kInt: out.append(std::to_string(value.as_int()), value.origin()); break;
     case Kind::kFloat: out.append(float_repr(value.as_double()), value.origin()); break;
     case Kind::kBigInt: out.append(value.text()); break;
-    case Kind::kString: append_string_repr(out, value.text()); break;
+    case Kind::kString:
+      heap.spend(value.text().size() / 8);
+      append_string_repr(out, value.text());
+      break;
     case Kind::kList: append_items(heap, out, value, "[", "]", depth); break;
     case Kind::kTuple: append_items(heap, out, value, "(", ")", depth); break;
     case Kind::kDict: append_dict(heap, out, value.dict(), depth); break;

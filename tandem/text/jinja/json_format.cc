@@ -38,8 +38,8 @@ class JsonWriter {
     heap_.spend();
     heap_.check_text_size(out_.size());
     switch (value.kind()) {
-      case Kind::kNone: out_.append("null"); break;
-      case Kind::kBool: out_.append(value.as_bool() ? "true" : "false"); break;
+      case Kind::kNone: out_.append("null", value.origin()); break;
+      case Kind::kBool: out_.append(value.as_bool() ? "true" : "false", value.origin()); break;
       case Kind::kInt: out_.append(std::to_string(value.as_int()), value.origin()); break;
       case Kind::kFloat: out_.append(float_text(value.as_double()), value.origin()); break;
       case Kind::kBigInt: out_.append(value.text()); break;
@@ -58,6 +58,7 @@ class JsonWriter {
   }
 
   void write_string(const Text& text) {
+    heap_.spend(text.size() / 8);
     out_.append("\"", text.origin());
     text.for_each_run([&](std::size_t begin, std::size_t end, Origin origin) {
       std::string run;
@@ -104,7 +105,8 @@ class JsonWriter {
     if (dict.items.empty()) return out_.append("{}", dict.origin);
     auto items = dict.items;
     if (style_.sort_keys) {
-      std::stable_sort(items.begin(), items.end(), [](const auto& a, const auto& b) { return compare(a.first, b.first) < 0; });
+      std::stable_sort(items.begin(), items.end(),
+                       [&](const auto& a, const auto& b) { return compare(heap_, a.first, b.first) < 0; });
     }
     begin("{", dict.origin);
     bool is_first = true;

@@ -190,18 +190,18 @@ Value apply_sign(const Value& a, bool negate) {
 bool apply_compare(Heap& heap, CompareOp op, const Value& a, const Value& b) {
   heap.spend();
   switch (op) {
-    case CompareOp::kEqual: return equal(a, b);
-    case CompareOp::kNotEqual: return !equal(a, b);
+    case CompareOp::kEqual: return equal(heap, a, b);
+    case CompareOp::kNotEqual: return !equal(heap, a, b);
     case CompareOp::kIn: return contains(heap, b, a);
     case CompareOp::kNotIn: return !contains(heap, b, a);
     default: break;
   }
   const bool is_nan = (a.is(Kind::kFloat) && std::isnan(a.as_double())) || (b.is(Kind::kFloat) && std::isnan(b.as_double()));
   switch (op) {
-    case CompareOp::kLess: return compare(a, b, "<") < 0 && !is_nan;
-    case CompareOp::kLessEqual: return compare(a, b, "<=") <= 0 && !is_nan;
-    case CompareOp::kGreater: return compare(a, b, ">") > 0 && !is_nan;
-    default: return compare(a, b, ">=") >= 0 && !is_nan;
+    case CompareOp::kLess: return compare(heap, a, b, "<") < 0 && !is_nan;
+    case CompareOp::kLessEqual: return compare(heap, a, b, "<=") <= 0 && !is_nan;
+    case CompareOp::kGreater: return compare(heap, a, b, ">") > 0 && !is_nan;
+    default: return compare(heap, a, b, ">=") >= 0 && !is_nan;
   }
 }
 

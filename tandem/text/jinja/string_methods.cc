@@ -32,6 +32,7 @@ Value strip_method(Interpreter& interpreter, Self self, Args arguments) {
 template <Text (*map)(const Text&)>
 Value map_method(Interpreter& interpreter, Self self, Args arguments) {
   const Bound bound("method", arguments, {});
+  interpreter.heap().spend(self.text().size() / 4);
   return text_value(interpreter, map(self.text()));
 }
 
@@ -98,8 +99,7 @@ Value find_method_of_string(Interpreter& interpreter, Self self, Args arguments)
   const Text& text = self.text();
   const auto [begin, end] = searched_bytes(text, bound);
   const std::string_view searched = text.view().substr(begin, end - begin);
-  interpreter.heap().spend(searched.size() / 64);
-  const std::size_t found = from_right ? searched.rfind(bound.text(0).view()) : searched.find(bound.text(0).view());
+  const std::size_t found = find_bytes(interpreter.heap(), searched, bound.text(0).view(), from_right);
   if (found == std::string_view::npos) {
     if (must_exist) fail("substring not found");
     return Value::integer(-1);
@@ -112,9 +112,9 @@ Value count_method(Interpreter& interpreter, Self self, Args arguments) {
   const Bound bound("count", arguments, {"sub", "start", "end"});
   const auto [begin, end] = searched_bytes(self.text(), bound);
   const std::string_view searched = self.text().view().substr(begin, end - begin), sub = bound.text(0).view();
-  interpreter.heap().spend(searched.size() / 64);
   if (sub.empty()) return Value::integer(static_cast<std::int64_t>(count_characters(searched)) + 1);
   std::int64_t count = 0;
+  spend_search(interpreter.heap(), searched, sub);
   for (std::size_t at = searched.find(sub); at != std::string_view::npos; at = searched.find(sub, at + sub.size())) ++count;
   return Value::integer(count);
 }
@@ -150,7 +150,7 @@ Value partition_method(Interpreter& interpreter, Self self, Args arguments) {
   const Bound bound("partition", arguments, {"sep"});
   const Text &text = self.text(), &separator = bound.text(0);
   if (separator.empty()) fail("empty separator");
-  const std::size_t found = from_right ? text.bytes().rfind(separator.bytes()) : text.bytes().find(separator.bytes());
+  const std::size_t found = find_bytes(heap, text.view(), separator.view(), from_right);
   const auto piece = [&](std::size_t begin, std::size_t end) { return heap.string(text.slice(begin, end)); };
   if (found == std::string::npos) {
     const Value empty = heap.string("");

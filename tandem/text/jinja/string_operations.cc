@@ -17,11 +17,26 @@ std::size_t previous_character(std::string_view text, std::size_t end) {
   return begin;
 }
 
-bool is_stripped(std::string_view character, const Text* characters) {
-  if (characters == nullptr) return is_space(code_point_at(character, 0));
-  // A character of well-formed UTF-8 is found only where that character stands.
-  return characters->view().find(character) != kNone;
-}
+/// What strip() takes away.
+class StrippedCharacters {
+ public:
+  explicit StrippedCharacters(const Text* characters) : are_spaces_(characters == nullptr) {
+    if (are_spaces_) return;
+    const std::string_view text = characters->view();
+    for (std::size_t byte = 0; byte < text.size(); byte += character_size(text, byte)) {
+      code_points_.push_back(code_point_at(text, byte));
+    }
+    std::sort(code_points_.begin(), code_points_.end());
+  }
+  bool contains(std::uint32_t code_point) const {
+    if (are_spaces_) return is_space(code_point);
+    return std::binary_search(code_points_.begin(), code_points_.end(), code_point);
+  }
+
+ private:
+  bool are_spaces_;
+  std::vector<std::uint32_t> code_points_;
+};
 
 /// Maps every character with `map(code point, index of the byte)`.
 template <typename Map>
@@ -131,21 +146,21 @@ void check_separator(const Text& separator) {
 }  // namespace
 
 Text strip(const Text& text, const Text* characters, Side side) {
+  const StrippedCharacters stripped(characters);
   std::size_t begin = 0, end = text.size();
-  while (side != Side::kRight && begin < end) {
-    const std::size_t size = character_size(text.view(), begin);
-    if (!is_stripped(text.view().substr(begin, size), characters)) break;
-    begin += size;
+  while (side != Side::kRight && begin < end && stripped.contains(code_point_at(text.view(), begin))) {
+    begin += character_size(text.view(), begin);
   }
   while (side != Side::kLeft && end > begin) {
     const std::size_t last = previous_character(text.view(), end);
-    if (!is_stripped(text.view().substr(last, end - last), characters)) break;
+    if (!stripped.contains(code_point_at(text.view(), last))) break;
     end = last;
   }
   return text.slice(begin, end);
 }
 
 Text replace(Heap& heap, const Text& text, const Text& from, const Text& to, std::int64_t count) {
+  spend_search(heap, text.view(), from.view());
   TextBuilder builder;
   std::size_t place = 0;
   while (count != 0) {
@@ -201,6 +216,7 @@ Text title(const Text& text) {
 std::vector<Value> split(Heap& heap, const Text& text, const Text* separator, std::int64_t max_splits) {
   if (separator == nullptr) return split_at_space(heap, text, max_splits);
   check_separator(*separator);
+  spend_search(heap, text.view(), separator->view());
   std::vector<Value> parts;
   std::size_t begin = 0;
   while (max_splits < 0 || static_cast<std::int64_t>(parts.size()) < max_splits) {
@@ -216,6 +232,7 @@ std::vector<Value> split(Heap& heap, const Text& text, const Text* separator, st
 std::vector<Value> split_from_right(Heap& heap, const Text& text, const Text* separator, std::int64_t max_splits) {
   if (separator == nullptr) return split_at_space_from_right(heap, text, max_splits);
   check_separator(*separator);
+  spend_search(heap, text.view(), separator->view());
   std::vector<Value> parts;
   std::size_t end = text.size();
   while (max_splits < 0 || static_cast<std::int64_t>(parts.size()) < max_splits) {

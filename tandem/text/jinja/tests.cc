@@ -50,24 +50,25 @@ bool in_test(Interpreter& interpreter, In value, Args arguments) {
   return contains(interpreter.heap(), bound.at(0), value);
 }
 
-bool same_as_test(Interpreter&, In value, Args arguments) {
+bool same_as_test(Interpreter& interpreter, In value, Args arguments) {
   const Bound bound("sameas", arguments, {"other"});
   const Value& other = bound.at(0);
   if (value.kind() != other.kind()) return false;
   if (value.is_sequence() || value.is_dict()) return value.object() == other.object();
-  return equal(value, other);
+  return equal(interpreter.heap(), value, other);
 }
 
 bool divisible_test(Interpreter& interpreter, In value, Args arguments) {
   const Bound bound("divisibleby", arguments, {"num"});
   const Value rest = apply_binary(interpreter.heap(), BinaryOp::kModulo, value, bound.at(0));
-  return equal(rest, Value::integer(0));
+  return equal(interpreter.heap(), rest, Value::integer(0));
 }
 
 template <int rest>
 bool parity_test(Interpreter& interpreter, In value, Args arguments) {
   const Bound bound("odd or even", arguments, {});
-  return equal(apply_binary(interpreter.heap(), BinaryOp::kModulo, value, Value::integer(2)), Value::integer(rest));
+  const Value found = apply_binary(interpreter.heap(), BinaryOp::kModulo, value, Value::integer(2));
+  return equal(interpreter.heap(), found, Value::integer(rest));
 }
 
 /// `is lower` and `is upper` ask str(value).

@@ -15,19 +15,19 @@ int compare_numbers(const Value& a, const Value& b) {
   return sign(a.as_double() < b.as_double(), a.as_double() > b.as_double());
 }
 
-bool equal_items(const std::vector<Value>& a, const std::vector<Value>& b, int depth) {
+bool equal_items(Heap& heap, const std::vector<Value>& a, const std::vector<Value>& b, int depth) {
   if (a.size() != b.size()) return false;
   for (std::size_t i = 0; i < a.size(); ++i) {
-    if (!equal(a[i], b[i], depth + 1)) return false;
+    if (!equal(heap, a[i], b[i], depth + 1)) return false;
   }
   return true;
 }
 
-bool equal_dicts(const Dict& a, const Dict& b, int depth) {
+bool equal_dicts(Heap& heap, const Dict& a, const Dict& b, int depth) {
   if (a.items.size() != b.items.size()) return false;
   for (const auto& [key, value] : a.items) {
     const Value* other = b.find(key);
-    if (other == nullptr || !equal(value, *other, depth + 1)) return false;
+    if (other == nullptr || !equal(heap, value, *other, depth + 1)) return false;
   }
   return true;
 }
@@ -49,13 +49,29 @@ bool number_key_less(const Value& a, const Value& b) {
   return compare_numbers(a, b) < 0;
 }
 
+/// Counts the values that a key is made of.
+bool is_hashable_within(const Value& value, int& num_values) {
+  if (++num_values > 1000) return false;
+  if (value.is(Kind::kList) || value.is_dict() || value.is(Kind::kView)) return false;
+  if (!value.is(Kind::kTuple)) return true;
+  const std::vector<Value>& items = value.list().items;
+  return std::all_of(items.begin(), items.end(), [&](const Value& item) { return is_hashable_within(item, num_values); });
+}
+
 }  // namespace
 
 void fail(const std::string& message) { throw TemplateFailure(message); }
 
-Value Value::boolean(bool value) {
+Value Value::none(Origin origin) {
+  Value result(Kind::kNone);
+  result.origin_ = origin;
+  return result;
+}
+
+Value Value::boolean(bool value, Origin origin) {
   Value result(Kind::kBool);
   result.bits_.boolean = value;
+  result.origin_ = origin;
   return result;
 }
 
@@ -117,9 +133,15 @@ bool KeyLess::operator()(const Value& a, const Value& b) const {
   }
 }
 
+bool Dict::is_same_key(const Value& a, const Value& b) {
+  if (a.is_string() && b.is_string()) return a.text() == b.text();
+  const KeyLess less;
+  return !less(a, b) && !less(b, a);
+}
+
 std::size_t Dict::position(const Value& key) const {
   if (items.size() < kIndexFrom) {
-    const auto found = std::find_if(items.begin(), items.end(), [&](const auto& item) { return equal(item.first, key); });
+    const auto found = std::find_if(items.begin(), items.end(), [&](const auto& item) { return is_same_key(item.first, key); });
     return static_cast<std::size_t>(found - items.begin());
   }
   for (std::size_t i = index_.size(); i < items.size(); ++i) index_.emplace(items[i].first, i);
@@ -210,7 +232,7 @@ Value Heap::undefined(std::string message) {
 
 Value Heap::from_json(const Json& json, Origin origin) {
   switch (json.type()) {
-    case Json::value_t::boolean: return Value::boolean(json.get<bool>());
+    case Json::value_t::boolean: return Value::boolean(json.get<bool>(), origin);
     case Json::value_t::number_integer: return Value::integer(json.get<std::int64_t>(), origin);
     case Json::value_t::number_unsigned: {
       const auto number = json.get<std::uint64_t>();
@@ -236,7 +258,7 @@ Value Heap::from_json(const Json& json, Origin origin) {
       }
       return result;
     }
-    default: return Value::none();
+    default: return Value::none(origin);
   }
 }
 
@@ -272,23 +294,27 @@ bool is_true(const Value& value) {
     case Kind::kBool: return value.as_bool();
     case Kind::kInt: return value.as_int() != 0;
     case Kind::kFloat: return value.as_double() != 0.0;
+    case Kind::kString: return !value.text().empty();
     case Kind::kGenerator: return true;
     default: return length_of(value).value_or(1) != 0;
   }
 }
 
-bool equal(const Value& a, const Value& b, int depth) {
+bool equal(Heap& heap, const Value& a, const Value& b, int depth) {
   check_depth(depth);
+  heap.spend();
   if (a.is_number() && b.is_number()) return compare_numbers(a, b) == 0 && a.as_double() == b.as_double();
   if (a.kind() != b.kind()) return false;
   switch (a.kind()) {
     case Kind::kUndefined:
     case Kind::kNone: return true;
     case Kind::kString:
-    case Kind::kBigInt: return a.text().bytes() == b.text().bytes();
+    case Kind::kBigInt:
+      if (a.text().size() == b.text().size()) heap.spend(a.text().size() / 64);
+      return a.text() == b.text();
     case Kind::kList:
-    case Kind::kTuple: return &a.list() == &b.list() || equal_items(a.list().items, b.list().items, depth);
-    case Kind::kDict: return &a.dict() == &b.dict() || equal_dicts(a.dict(), b.dict(), depth);
+    case Kind::kTuple: return &a.list() == &b.list() || equal_items(heap, a.list().items, b.list().items, depth);
+    case Kind::kDict: return &a.dict() == &b.dict() || equal_dicts(heap, a.dict(), b.dict(), depth);
     case Kind::kRange: {
       const auto &x = static_cast<RangeObject&>(*a.object()), &y = static_cast<RangeObject&>(*b.object());
       return x.size() == y.size() && (x.size() == 0 || (x.start == y.start && (x.size() == 1 || x.step == y.step)));
@@ -297,16 +323,21 @@ bool equal(const Value& a, const Value& b, int depth) {
   }
 }
 
-int compare(const Value& a, const Value& b, std::string_view operation, int depth) {
+int compare(Heap& heap, const Value& a, const Value& b, std::string_view operation, int depth) {
   check_depth(depth);
+  heap.spend();
   check_defined(a);
   check_defined(b);
   if (a.is_number() && b.is_number()) return compare_numbers(a, b);
-  if (a.is_string() && b.is_string()) return sign(a.text().bytes() < b.text().bytes(), a.text().bytes() > b.text().bytes());
+  if (a.is_string() && b.is_string()) {
+    heap.spend(std::min(a.text().size(), b.text().size()) / 64);
+    const int order = a.text().bytes().compare(b.text().bytes());
+    return sign(order < 0, order > 0);
+  }
   if (a.is_sequence() && a.kind() == b.kind()) {
     const auto &x = a.list().items, &y = b.list().items;
     for (std::size_t i = 0; i < std::min(x.size(), y.size()); ++i) {
-      if (!equal(x[i], y[i], depth + 1)) return compare(x[i], y[i], operation, depth + 1);
+      if (!equal(heap, x[i], y[i], depth + 1)) return compare(heap, x[i], y[i], operation, depth + 1);
     }
     return sign(x.size() < y.size(), x.size() > y.size());
   }
@@ -314,12 +345,9 @@ int compare(const Value& a, const Value& b, std::string_view operation, int dept
        std::string(type_name(b)) + "'");
 }
 
-bool is_hashable(const Value& value, int depth) {
-  check_depth(depth);
-  if (value.is(Kind::kList) || value.is_dict() || value.is(Kind::kView)) return false;
-  if (!value.is(Kind::kTuple)) return true;
-  const std::vector<Value>& items = value.list().items;
-  return std::all_of(items.begin(), items.end(), [&](const Value& item) { return is_hashable(item, depth + 1); });
+bool is_hashable(const Value& value) {
+  int num_values = 0;
+  return is_hashable_within(value, num_values);
 }
 
 void check_hashable(const Value& value) {
@@ -386,8 +414,7 @@ bool contains(Heap& heap, const Value& container, const Value& item) {
     if (!item.is_string()) {
       fail("'in <string>' requires string as left operand, not " + std::string(type_name(item)));
     }
-    heap.spend(container.text().size() / 64);
-    return container.text().bytes().find(item.text().bytes()) != std::string::npos;
+    return find_bytes(heap, container.text().view(), item.text().view()) != std::string_view::npos;
   }
   if (container.is_dict()) {
     check_hashable(item);
@@ -396,7 +423,18 @@ bool contains(Heap& heap, const Value& container, const Value& item) {
   if (!is_iterable(container)) fail("argument of type '" + std::string(type_name(container)) + "' is not iterable");
   const std::vector<Value> items = iterate(heap, container);
   heap.spend(items.size() / 16);
-  return std::any_of(items.begin(), items.end(), [&](const Value& other) { return equal(other, item); });
+  return std::any_of(items.begin(), items.end(), [&](const Value& other) { return equal(heap, other, item); });
+}
+
+void spend_search(Heap& heap, std::string_view text, std::string_view wanted) {
+  // The library's search may compare `wanted` at every place.
+  const std::size_t places = text.size() > wanted.size() ? text.size() - wanted.size() : 1;
+  heap.spend(1 + text.size() / 64 + places / 256 * (wanted.size() / 256));
+}
+
+std::size_t find_bytes(Heap& heap, std::string_view text, std::string_view wanted, bool from_right) {
+  spend_search(heap, text, wanted);
+  return from_right ? text.rfind(wanted) : text.find(wanted);
 }
 
 void check_defined(const Value& value) {

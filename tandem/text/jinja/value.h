@@ -7,12 +7,12 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "tandem/base/error.h"
 #include "tandem/base/json.h"
 #include "tandem/text/jinja/text.h"
 
@@ -47,9 +47,9 @@ struct List;
 struct Dict;
 class Value;
 
-/// What a template may not do, in Python's words; the interpreter adds the line and makes it an Error.
-struct TemplateFailure : std::runtime_error {
-  using std::runtime_error::runtime_error;
+/// What a template may not do, in Python's words; the interpreter adds the line.
+struct TemplateFailure : Error {
+  explicit TemplateFailure(const std::string& message) : Error(Code::kInvalidArgument, message) {}
 };
 [[noreturn]] void fail(const std::string& message);
 
@@ -57,8 +57,8 @@ class Value {
  public:
   Value() = default;  ///< undefined, without a name
   static Value undefined(const Text* message) { return Value(Kind::kUndefined, message); }
-  static Value none() { return Value(Kind::kNone); }
-  static Value boolean(bool value);
+  static Value none(Origin origin = Origin::kTemplate);
+  static Value boolean(bool value, Origin origin = Origin::kTemplate);
   static Value integer(std::int64_t value, Origin origin = Origin::kTemplate);
   static Value number(double value, Origin origin = Origin::kTemplate);
   static Value string(const Text* text) { return Value(Kind::kString, text); }
@@ -141,6 +141,7 @@ struct Dict : Object {
  private:
   static constexpr std::size_t kIndexFrom = 16;  // below, comparing one by one is as fast
   std::size_t position(const Value& key) const;
+  static bool is_same_key(const Value& a, const Value& b);
   mutable std::map<Value, std::size_t, KeyLess> index_;
 };
 
@@ -198,11 +199,13 @@ inline constexpr int kMaxValueDepth = 100;
 /// "str", "list", "dict", "NoneType", … as in Python's messages.
 std::string_view type_name(const Value& value);
 bool is_true(const Value& value);
-bool equal(const Value& a, const Value& b, int depth = 0);
+/// a == b; charged by what is compared.
+bool equal(Heap& heap, const Value& a, const Value& b, int depth = 0);
 /// -1, 0, 1; fails for values that Python does not order.
-int compare(const Value& a, const Value& b, std::string_view operation = "<", int depth = 0);
-/// False for lists and dicts, which cannot be a dict's keys.
-bool is_hashable(const Value& value, int depth = 0);
+int compare(Heap& heap, const Value& a, const Value& b, std::string_view operation = "<", int depth = 0);
+/// False for lists and dicts, which cannot be a dict's keys. A tuple of more than 1,000 values in all is refused too: keys are
+/// compared without charge.
+bool is_hashable(const Value& value);
 /// Fails unless is_hashable.
 void check_hashable(const Value& value);
 /// len(): nullopt for what has none.
@@ -213,6 +216,10 @@ std::vector<Value> iterate(Heap& heap, const Value& value);
 bool is_iterable(const Value& value);
 /// `item in container`.
 bool contains(Heap& heap, const Value& container, const Value& item);
+/// Charges for all places of `wanted` in `text`, by the worst case.
+void spend_search(Heap& heap, std::string_view text, std::string_view wanted);
+/// Where `wanted` first, or last, stands in `text`; npos when it does not. Charged.
+std::size_t find_bytes(Heap& heap, std::string_view text, std::string_view wanted, bool from_right = false);
 /// Fails with the reason why `value` is undefined, when it is.
 void check_defined(const Value& value);
 
