@@ -6,6 +6,7 @@
 #include "tandem/base/error.h"
 #include "tandem/base/log.h"
 #include "tandem/base/strings.h"
+#include "tandem/cluster/slice_messages.h"
 
 namespace tandem::cluster {
 namespace {
@@ -17,10 +18,6 @@ constexpr milliseconds kFirstBackoff{200}, kLastBackoff{5000};
 constexpr int kMaxLoadFailures = 3;
 // With --nodes N..M the head waits so long after the last arrival for one more.
 constexpr seconds kGraceForMore{10};
-
-link::ShareMessage to_message(const checkpoint::Share& share) {
-  return {share.first_layer, share.end_layer, share.embedding, share.head, share.shard, share.num_shards};
-}
 
 std::string describe_exit(const link::StageExited& exit) {
   std::string text;

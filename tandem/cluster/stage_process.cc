@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "tandem/base/error.h"
-#include "tandem/cluster/program_path.h"
+#include "tandem/base/program_path.h"
 
 extern char** environ;
 

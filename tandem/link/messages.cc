@@ -6,7 +6,7 @@ namespace tandem::link {
 
 #define TANDEM_FIELDS NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT
 TANDEM_FIELDS(StageCounters, steps, tokens, compute_s, wait_s, wire_s, wire_bytes, resident_bytes)
-TANDEM_FIELDS(Heartbeat, sequence, echo, held_ms, counters)
+TANDEM_FIELDS(HeartbeatMessage, sequence, echo, held_ms, counters)
 TANDEM_FIELDS(Refused, reason)
 TANDEM_FIELDS(LogLines, stage, level, lines)
 TANDEM_FIELDS(AgentHello, machine, instance, cpu, device, address, interface, memory_budget_bytes, memory_total_bytes,
@@ -17,11 +17,11 @@ TANDEM_FIELDS(StopStage, stage, reason)
 TANDEM_FIELDS(StageExited, stage, exit_code, signal, last_lines)
 TANDEM_FIELDS(ShareMessage, first_layer, end_layer, embedding, head, shard, num_shards)
 TANDEM_FIELDS(TensorMessage, name, dtype, shape, sha256)
-TANDEM_FIELDS(PrepareSlice, stage, model, key, share, config_json, generation_config_json, tensors, size_bytes)
+TANDEM_FIELDS(PrepareSlice, stage, model, structure, share, config, generation_config, tensors)
 TANDEM_FIELDS(SliceProgress, stage, done_bytes, total_bytes)
 TANDEM_FIELDS(SliceReady, stage, folder, source)
 TANDEM_FIELDS(SliceFailed, stage, reason)
-TANDEM_FIELDS(SliceRequest, stage, key, pieces)
+TANDEM_FIELDS(SliceRequest, stage, pieces)
 TANDEM_FIELDS(StageHello, stage, pid, device, transport, kernels)
 TANDEM_FIELDS(Form, generation, rank, size, address, peer_addresses, peer_names)
 TANDEM_FIELDS(Formed, generation)
@@ -118,7 +118,7 @@ T decode_message(std::span<const std::uint8_t> payload) {
 #define TANDEM_MESSAGE(T)                    \
   template Bytes encode_message(const T&); \
   template T decode_message(std::span<const std::uint8_t>);
-TANDEM_MESSAGE(Heartbeat)
+TANDEM_MESSAGE(HeartbeatMessage)
 TANDEM_MESSAGE(Refused)
 TANDEM_MESSAGE(LogLines)
 TANDEM_MESSAGE(AgentHello)

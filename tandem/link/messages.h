@@ -14,7 +14,7 @@ namespace tandem::link {
 
 /// The type byte of a frame. H head, A agent, S stage, W the agent's weights connection.
 enum class Message : std::uint8_t {
-  kHeartbeat = 1,       ///< both ways, every 500 ms: Heartbeat
+  kHeartbeat = 1,       ///< both ways, every 500 ms: HeartbeatMessage
   kRefused = 2,         ///< H→any: Refused; the link is closed after it
   kLogLines = 3,        ///< A→H: LogLines of a stage or of the agent itself
 
@@ -61,7 +61,7 @@ struct StageCounters {
   std::uint64_t wire_bytes = 0, resident_bytes = 0;
 };
 
-struct Heartbeat {
+struct HeartbeatMessage {
   std::uint64_t sequence = 0;      ///< of this beat
   std::uint64_t echo = 0;          ///< the peer's last sequence: its round trip time
   double held_ms = 0;              ///< how long the echo waited here; taken off the round trip
@@ -124,17 +124,16 @@ struct TensorMessage {
 struct PrepareSlice {
   std::string stage;
   std::string model;               ///< org/name, to look into the machine's own Hub cache; "" for a folder
-  std::string key;                 ///< of the slice cache
+  std::string structure;           ///< hex; checkpoint::SliceManifest's fields from here on
   ShareMessage share;
-  std::string config_json, generation_config_json;
+  std::string config, generation_config;
   std::vector<TensorMessage> tensors;
-  std::uint64_t size_bytes = 0;
 };
 struct SliceProgress { std::string stage; std::uint64_t done_bytes = 0, total_bytes = 0; };
 struct SliceReady { std::string stage; std::string folder; std::string source; };  ///< source: cache, hub, streamed
 struct SliceFailed { std::string stage; std::string reason; };
 /// Opens a weights connection: these pieces are still missing.
-struct SliceRequest { std::string stage; std::string key; std::vector<std::uint32_t> pieces; };
+struct SliceRequest { std::string stage; std::vector<std::uint32_t> pieces; };
 
 struct StageHello {
   std::string stage;

@@ -3,9 +3,9 @@
 
 #include <filesystem>
 
-namespace tandem::cluster {
+namespace tandem {
 
 /// The absolute path of the running executable, symlinks resolved.
 std::filesystem::path program_path();
 
-}  // namespace tandem::cluster
+}  // namespace tandem

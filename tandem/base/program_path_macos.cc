@@ -2,9 +2,9 @@
 
 #include <string>
 
-#include "tandem/cluster/program_path.h"
+#include "tandem/base/program_path.h"
 
-namespace tandem::cluster {
+namespace tandem {
 
 std::filesystem::path program_path() {
   std::uint32_t size = 0;
@@ -14,4 +14,4 @@ std::filesystem::path program_path() {
   return std::filesystem::canonical(path.c_str());
 }
 
-}  // namespace tandem::cluster
+}  // namespace tandem
