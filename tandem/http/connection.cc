@@ -7,7 +7,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <ctime>
 #include <exception>
 #include <utility>
 
@@ -23,37 +22,10 @@ using asio::ip::tcp;
 using boost::system::error_code;
 using std::chrono::steady_clock;
 
-constexpr auto kForever = std::chrono::hours(24);
 // A client that sends so much beyond max_pipelined_bytes while it waits for an answer is cut.
 constexpr std::size_t kMaxDroppedBytes = 16 << 20;
-// A body up to this size leaves in one write with its head.
-constexpr std::size_t kJoinBytes = 16 << 10;
-// A source is asked so often before others get their turn.
-constexpr int kPullsPerTurn = 64;
-// An outbox keeps this much memory between answers.
-constexpr std::size_t kKeptBytes = 4 << 10;
 
 }  // namespace
-
-void Connection::Outbox::append(std::string&& bytes) {
-  if (empty() && bytes.size() > bytes_.capacity()) {
-    bytes_ = std::move(bytes);
-    sent_ = 0;
-  } else {
-    bytes_ += bytes;
-  }
-}
-
-void Connection::Outbox::consume(std::size_t bytes) {
-  sent_ += bytes;
-  if (empty()) clear();
-}
-
-void Connection::Outbox::clear() {
-  bytes_.clear();
-  sent_ = 0;
-  if (bytes_.capacity() > kKeptBytes) bytes_.shrink_to_fit();
-}
 
 Connection::Connection(ServerContext& server, tcp::socket socket, std::string peer)
     : server_(server),
@@ -90,7 +62,7 @@ std::optional<steady_clock::time_point> Connection::idle_since() const {
   return idle_since_;
 }
 
-// In this file every co_await is a statement of its own, or its initialiser: g++ 12 miscompiles `while (co_await …)`.
+// Here and in connection_answer.cc every co_await is a statement of its own, or its initialiser: g++ 12 miscompiles `while (co_await …)`.
 
 // ---- the requests of a connection, in order
 
@@ -158,6 +130,7 @@ asio::awaitable<bool> Connection::receive_head() {
   }
   if (!has_begun) co_return false;
   keep_open_ = false;
+  phase_ = Phase::kAnswering;
   Response error = make_error(408, "the request's head did not arrive in time");
   co_await send(std::move(error));
   co_return false;
@@ -172,8 +145,6 @@ asio::awaitable<bool> Connection::receive_body() {
   State state = reader_.accept_body();
   if (state == State::kBody && reader_.expects_continue() && reader_.request().body.empty()) {
     out_.append(kContinue);
-    const bool is_sent = co_await flush();
-    if (!is_sent) co_return false;
   }
   while (state == State::kBody && !is_gone_) {
     const TimePoint now = steady_clock::now();
@@ -194,6 +165,7 @@ asio::awaitable<bool> Connection::receive_body() {
       co_return false;
     }
     const TimePoint deadline = std::min(idle_deadline, total_deadline);
+    write_available();
     co_await wait(deadline);
     state = reader_.advance();
   }
@@ -251,157 +223,6 @@ void Connection::charge_body(std::size_t held_bytes) {
   charged_bytes_ = held_bytes;
 }
 
-// ---- answers
-
-void Connection::dispatch(const Handler& handler) {
-  exchange_ = std::make_shared<Exchange>([self = weak_from_this()] {
-    if (const auto connection = self.lock()) connection->wake();
-  });
-  const Responder responder(std::make_shared<Responder::Impl>(server_.mailbox, exchange_));
-  try {
-    handler(std::move(reader_.request()), responder);
-  } catch (const std::exception& e) {
-    log::error("http: {} {}: {}", request_line_, request_id_, e.what());
-    responder.send(Response{kDroppedStatus, {}, {}});
-  }
-  // An answer given by the handler itself goes out before the socket is looked at again: so a client that closes its side
-  // behind its request, as `nc -N` does, still gets it.
-  server_.mailbox->run_all();
-}
-
-asio::awaitable<void> Connection::answer() {
-  while (!exchange_->is_answered() && !is_gone_) {
-    co_await wait(steady_clock::now() + kForever);
-  }
-  if (exchange_->response) {
-    Response response = std::move(*exchange_->response);
-    if (response.status == kDroppedStatus) response = make_error(500, "internal error");
-    co_await send(std::move(response));
-  } else if (exchange_->head) {
-    StreamHead head = std::move(*exchange_->head);
-    std::shared_ptr<BodySource> source = std::exchange(exchange_->source, nullptr);
-    co_await stream(std::move(head), std::move(source));
-  }
-  const auto exchange = std::exchange(exchange_, nullptr);
-  exchange->finish(is_gone_);
-}
-
-std::string Connection::make_head(int status, const Headers& headers, Framing framing, std::size_t length) const {
-  return http::make_head(status, headers,
-                         {.framing = framing,
-                          .length = length,
-                          .keep_alive = keep_open_,
-                          .http10 = reader_.is_http10(),
-                          .request_id = request_id_,
-                          .now = std::time(nullptr)});
-}
-
-asio::awaitable<void> Connection::send(Response response) {
-  status_ = response.status;
-  if (server_.is_draining) keep_open_ = false;
-  const bool has_no_body = status_ == 204 || status_ == 304;
-  const Framing framing = has_no_body ? Framing::kNone : Framing::kLength;
-  out_.append(make_head(status_, response.headers, framing, response.body.size()));
-  if (!has_no_body && !is_head_request_) {
-    if (response.body.size() > kJoinBytes) co_await flush();
-    if (is_gone_) co_return;
-    out_.append(std::move(response.body));
-  }
-  co_await flush();
-}
-
-asio::awaitable<void> Connection::stream(StreamHead head, std::shared_ptr<BodySource> source) {
-  status_ = head.status;
-  if (server_.is_draining || reader_.is_http10()) keep_open_ = false;
-  out_.append(make_head(status_, head.headers, reader_.is_http10() ? Framing::kClose : Framing::kChunked, 0));
-  if (is_head_request_ || !source) {
-    if (!is_head_request_ && !reader_.is_http10()) out_.append(kLastChunk);
-    co_await flush();
-  } else {
-    co_await pump(head, *source);
-  }
-}
-
-// Moves what the source makes to the socket until its end, the client's, or a stall.
-asio::awaitable<void> Connection::pump(const StreamHead& head, BodySource& source) {
-  last_progress_ = steady_clock::now();
-  TimePoint ping_at = last_progress_ + head.keep_alive_interval;
-  Fill state = Fill::kPending;
-  while (!is_gone_) {
-    if (state != Fill::kEnd && state != Fill::kAbort) {
-      state = fill(source);
-      if (state == Fill::kEnd && !reader_.is_http10()) out_.append(kLastChunk);
-    }
-    if (!out_.empty()) ping_at = steady_clock::now() + head.keep_alive_interval;
-    write_available();
-    if (is_gone_) break;
-    if (out_.empty()) {
-      if (state == Fill::kEnd) break;
-      if (state == Fill::kAbort) {
-        keep_open_ = false;
-        break;
-      }
-      if (state == Fill::kMore) {
-        co_await yield();
-        continue;
-      }
-    }
-    const bool may_ping = out_.empty() && !head.keep_alive.empty();
-    TimePoint deadline = may_ping ? ping_at : steady_clock::now() + kForever;
-    if (!out_.empty()) deadline = last_progress_ + server_.limits.write_stall_timeout;
-    co_await wait(deadline);
-    cut_if_stalled();
-    if (may_ping && !exchange_->is_ready && steady_clock::now() >= ping_at) append_stream_data(head.keep_alive);
-  }
-}
-
-Connection::Fill Connection::fill(BodySource& source) {
-  // A quarter here, a quarter asked of the kernel (Linux doubles it), a quarter left for one pull that overshoots.
-  const std::size_t room = server_.limits.max_stream_buffer_bytes / 4;
-  Fill state = Fill::kMore;
-  pulled_.clear();
-  for (int pulls = 0; state == Fill::kMore && pulls < kPullsPerTurn; ++pulls) {
-    if (!exchange_->is_ready) {
-      state = Fill::kPending;
-      break;
-    }
-    if (out_.pending().size() + pulled_.size() >= room) break;
-    BodySource::Pull pull = BodySource::Pull::kAbort;
-    try {
-      pull = source.pull(pulled_);
-    } catch (const std::exception& e) {
-      log::error("http: {} {}: {}", request_line_, request_id_, e.what());
-    }
-    if (pull == BodySource::Pull::kPending) exchange_->is_ready = false;
-    if (pull == BodySource::Pull::kEnd) state = Fill::kEnd;
-    if (pull == BodySource::Pull::kAbort) state = Fill::kAbort;
-  }
-  append_stream_data(pulled_);
-  if (pulled_.capacity() > kKeptBytes) pulled_ = {};
-  return state;
-}
-
-void Connection::append_stream_data(std::string_view data) {
-  if (reader_.is_http10()) {
-    out_.append(data);
-  } else {
-    append_chunk(out_.tail(), data);
-  }
-}
-
-// Writes everything that waits; false when the client has gone or stalled.
-asio::awaitable<bool> Connection::flush() {
-  last_progress_ = steady_clock::now();
-  for (;;) {
-    write_available();
-    if (out_.empty()) co_return true;
-    if (is_gone_) co_return false;
-    const TimePoint stall_at = last_progress_ + server_.limits.write_stall_timeout;
-    co_await wait(stall_at);
-    cut_if_stalled();
-  }
-}
-
 // Lets the client read the end of the answer before the connection is closed.
 asio::awaitable<void> Connection::linger() {
   phase_ = Phase::kLingering;
@@ -433,7 +254,7 @@ void Connection::watch_readable() {
   is_reading_ = true;
   socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](error_code error) {
     self->is_reading_ = false;
-    if (!error) self->read_available();
+    if (error != asio::error::operation_aborted) self->read_available();
   });
 }
 
@@ -445,7 +266,12 @@ void Connection::read_available() {
   // The end of the stream counts as gone also when only that direction was shut down: clients that wait for an answer keep
   // theirs open, and nothing else tells a vanished client from a patient one.
   if (error) return vanish();
-  take_bytes({server_.read_buffer.data(), bytes});
+  try {
+    take_bytes({server_.read_buffer.data(), bytes});
+  } catch (const std::exception& e) {
+    log::error("http: {}: {}", peer_, e.what());
+    vanish();
+  }
 }
 
 void Connection::take_bytes(std::string_view bytes) {

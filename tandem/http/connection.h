@@ -2,19 +2,22 @@
 // everything here happens on the network thread.
 #pragma once
 
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>  // Boost 1.74's awaitable.hpp uses std::exchange without it
 #include <vector>
 
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+
 #include "tandem/http/exchange.h"
+#include "tandem/http/outbox.h"
 #include "tandem/http/request_reader.h"
 #include "tandem/http/router.h"
 #include "tandem/http/server.h"
@@ -87,22 +90,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void wake();
   void close();
   void log_end() const;
-
-  // What of answers waits for the socket.
-  class Outbox {
-   public:
-    void append(std::string_view bytes) { bytes_ += bytes; }
-    void append(std::string&& bytes);
-    std::string_view pending() const { return std::string_view(bytes_).substr(sent_); }
-    bool empty() const { return sent_ == bytes_.size(); }
-    void consume(std::size_t bytes);
-    void clear();
-    std::string& tail() { return bytes_; }
-
-   private:
-    std::string bytes_;
-    std::size_t sent_ = 0;
-  };
 
   ServerContext& server_;
   boost::asio::ip::tcp::socket socket_;
