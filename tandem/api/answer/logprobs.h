@@ -6,7 +6,7 @@
 
 #include "tandem/api/answer/token_text.h"
 #include "tandem/base/json.h"
-#include "tandem/step/step_plan.h"
+#include "tandem/engine/engine.h"
 
 namespace tandem::api {
 
