@@ -203,11 +203,8 @@ void Link::Impl::require_up() {
 }
 
 void Link::Impl::close_gently(TimePoint deadline) {
-  {
-    // A sender may be in the middle of a frame; the end of the stream comes after it.
-    const std::lock_guard lock(send_mutex_);
-    ::shutdown(socket_.get(), SHUT_WR);
-  }
+  // Without waiting for other senders: one of them may hang on this very peer.
+  ::shutdown(socket_.get(), SHUT_WR);
   ssize_t count = 1;
   while (count > 0 || (count < 0 && (errno == EAGAIN || errno == EINTR))) {
     if (!wait_readable(socket_.get(), deadline)) break;

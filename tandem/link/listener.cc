@@ -39,6 +39,11 @@ std::string unix_path(const SocketAddress& address) {
   return reinterpret_cast<const sockaddr_un*>(&address.storage)->sun_path;
 }
 
+/// For messages: "192.168.1.7 port 12355".
+std::string place_of(const std::string& address, std::uint16_t port) {
+  return address.starts_with(kUnixPrefix) ? address : address + " port " + std::to_string(port);
+}
+
 /// Removes a socket file that a process which is gone has left.
 void remove_stale_socket(const SocketAddress& address) {
   const std::string path = unix_path(address);
@@ -105,7 +110,7 @@ class Listener::Impl {
 
   std::uint16_t port() const { return port_; }
   std::optional<Link> accept(TimePoint deadline) { return proved_.receive_until(deadline); }
-  std::vector<std::string> recent_refusals() const { return refusals_.recent(); }
+  std::vector<std::string> recent_refusals() const { return refusals_->recent(); }
   void set_secret(Secret secret);
   void close();
 
@@ -120,7 +125,6 @@ class Listener::Impl {
   void hand_over(HalfOpen& peer);
   void end_expired(TimePoint now);
 
-  const std::string place_;  ///< "192.168.1.7 port 12355", for messages
   const Identity self_;
   const ListenOptions options_;
   UniqueFd socket_;
@@ -128,7 +132,7 @@ class Listener::Impl {
   WakePipe wake_;
   mutable std::mutex secret_mutex_;
   Secret secret_;
-  Refusals refusals_;
+  std::optional<Refusals> refusals_;  ///< set before the thread starts
   Channel<Link> proved_;
   std::atomic<bool> closing_{false};
   std::list<HalfOpen> half_open_;  ///< oldest first; this and the next two belong to the thread
@@ -138,19 +142,18 @@ class Listener::Impl {
 };
 
 Listener::Impl::Impl(const std::string& address, std::uint16_t port, Secret secret, Identity self, ListenOptions options)
-    : place_(address.starts_with(kUnixPrefix) ? address : address + " port " + std::to_string(port)),
-      self_(std::move(self)),
+    : self_(std::move(self)),
       options_(std::move(options)),
       wake_(make_wake_pipe()),
-      secret_(std::move(secret)),
-      refusals_("link on " + place_) {
+      secret_(std::move(secret)) {
   require_strong(secret_);
   try {
     socket_ = listen_on(resolve(address, port).front());
   } catch (const Error& error) {
-    throw Error(Code::kIo, "cannot listen on " + place_ + ": " + error.what());
+    throw Error(Code::kIo, "cannot listen on " + place_of(address, port) + ": " + error.what());
   }
   port_ = port_of(local_address_of(socket_.get()));
+  refusals_.emplace("link on " + place_of(address, port_));
   thread_ = std::thread([this] { run(); });
 }
 
@@ -213,7 +216,7 @@ void Listener::Impl::accept_some() {
     const TimePoint now = std::chrono::steady_clock::now();
     if (!socket) {
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        refusals_.add("a connection: " + errno_text(errno), now);
+        refusals_->add("a connection: " + errno_text(errno), now);
         if (!half_open_.empty()) half_open_.pop_front();
         pause_accepting_until_ = now + std::chrono::milliseconds(50);
       }
@@ -276,19 +279,19 @@ void Listener::Impl::refuse(HalfOpen& peer, const Error& error) {
   peer.is_refused = true;
   peer.deadline = now;
   if (error.code() == Code::kUnauthenticated) {
-    refusals_.add("wrong secret from " + peer.address + " (" + peer.handshake.peer().name + ")", now);
-    peer.deadline = now + refusals_.penalty(peer.address, now);
+    refusals_->add("wrong secret from " + peer.address + " (" + peer.handshake.peer().name + ")", now);
+    peer.deadline = now + refusals_->penalty(peer.address, now);
   } else if (error.code() == Code::kMismatch) {
-    refusals_.add(peer.address + ": " + error.what(), now);
+    refusals_->add(peer.address + ": " + error.what(), now);
   } else {
-    refusals_.add("a connection from " + peer.address + " that is not tandem's", now);
+    refusals_->add("a connection from " + peer.address + " that is not tandem's", now);
   }
 }
 
 void Listener::Impl::hand_over(HalfOpen& peer) {
   peer.is_done = true;
   if (proved_.size() >= kMaxWaiting) {
-    refusals_.add(peer.address + ": too many links wait to be served", std::chrono::steady_clock::now());
+    refusals_->add(peer.address + ": too many links wait to be served", std::chrono::steady_clock::now());
     return;
   }
   proved_.send(Link(std::make_unique<Link::Impl>(std::move(peer.socket), peer.handshake, options_.frame_limit,
