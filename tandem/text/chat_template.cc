@@ -18,10 +18,13 @@ namespace {
 constexpr std::string_view kContinueTag = "CONTINUE_FINAL_MESSAGE_TAG ";
 /// A message's reasoning has had several names; templates read the first or the second.
 constexpr std::array<std::string_view, 3> kReasoningFields = {"reasoning_content", "thinking", "reasoning"};
-/// `api` lets no other roles pass. They are the protocol's words, not the client's: templates build control tokens of them.
-constexpr std::array<std::string_view, 6> kRoles = {"system", "developer", "user", "assistant", "tool", "function"};
+/// `api` lets no other roles pass. They are the protocol's words, not the client's: templates build control
+/// tokens of them.
+constexpr std::array<std::string_view, 6> kRoles = {"system",    "developer", "user",
+                                                    "assistant", "tool",      "function"};
 
-/// Messages as transformers hands them to a template: without null fields, the reasoning under each of its names.
+/// Messages as transformers hands them to a template: without null fields, the reasoning under each of its
+/// names.
 Json normalized(const Json& messages) {
   Json result = Json::array();
   for (const Json& message : messages) {
@@ -62,7 +65,8 @@ std::string tag_final_message(Json& messages) {
 
 std::string_view without_spaces(std::string_view text, jinja::Side side) {
   const jinja::Text stripped = jinja::strip(jinja::Text(std::string(text)), nullptr, side);
-  return side == jinja::Side::kRight ? text.substr(0, stripped.size()) : text.substr(text.find(stripped.view()), stripped.size());
+  return side == jinja::Side::kRight ? text.substr(0, stripped.size())
+                                     : text.substr(text.find(stripped.view()), stripped.size());
 }
 
 /// The rendered prompt up to the end of the final message's text.
@@ -99,7 +103,8 @@ class ChatTemplate::Impl {
     interpreter.set_global("documents", jinja::Value::none());
     interpreter.set_global("add_generation_prompt", jinja::Value::boolean(input.add_generation_prompt));
     if (input.extra_variables.is_object()) {
-      for (const auto& [name, value] : input.extra_variables.items()) interpreter.set_global(name, heap.from_json(value));
+      for (const auto& [name, value] : input.extra_variables.items())
+        interpreter.set_global(name, heap.from_json(value));
     }
     return interpreter.render();
   }
@@ -137,7 +142,8 @@ void ChatTemplate::Impl::detect_content_format() {
     try {
       const std::string text = render(input, few).bytes();
       const std::size_t probe = text.find(kProbe);
-      return probe != std::string::npos && text.find("'type'") == std::string::npos && text.find("\"type\"") == std::string::npos;
+      return probe != std::string::npos && text.find("'type'") == std::string::npos &&
+             text.find("\"type\"") == std::string::npos;
     } catch (const Error&) {
       return false;  // the template refuses this form
     }
@@ -153,7 +159,8 @@ ChatTemplate::~ChatTemplate() = default;
 
 ChatTemplate ChatTemplate::parse(std::string_view source, std::string bos_token, std::string eos_token,
                                  RenderLimits limits) {
-  return parse(source, SpecialTokens{{"bos_token", std::move(bos_token)}, {"eos_token", std::move(eos_token)}}, limits);
+  return parse(source, SpecialTokens{{"bos_token", std::move(bos_token)}, {"eos_token", std::move(eos_token)}},
+               limits);
 }
 
 ChatTemplate ChatTemplate::parse(std::string_view source, SpecialTokens special_tokens, RenderLimits limits) {

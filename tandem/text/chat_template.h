@@ -1,5 +1,5 @@
-// Messages to a prompt through a model's Jinja chat template, with the same result as transformers' apply_chat_template.
-// Called by `api`; templates come from model files or the operator, never from clients.
+// Messages to a prompt through a model's Jinja chat template, with the same result as transformers'
+// apply_chat_template. Called by `api`; templates come from model files or the operator, never from clients.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,8 @@
 
 namespace tandem::text {
 
-/// The rendered prompt. `literal` marks the bytes that came from the request (followed through filters, slices, joins,
-/// macros): in them special-token strings are text, never control tokens.
+/// The rendered prompt. `literal` marks the bytes that came from the request (followed through filters, slices,
+/// joins, macros): in them special-token strings are text, never control tokens.
 struct Rendered {
   std::string text;
   std::vector<Range> literal;
@@ -43,20 +43,22 @@ using SpecialTokens = std::vector<std::pair<std::string, std::string>>;
 /// Immutable once parsed; every call is safe from any thread.
 class ChatTemplate {
  public:
-  /// Parses Jinja source; `bos_token` and `eos_token` become variables. Throws Error{kCorrupt} with line and column.
+  /// Parses Jinja source; `bos_token` and `eos_token` become variables. Throws Error{kCorrupt} with line and
+  /// column.
   static ChatTemplate parse(std::string_view source, std::string bos_token, std::string eos_token,
                             RenderLimits limits = {});
   static ChatTemplate parse(std::string_view source, SpecialTokens special_tokens, RenderLimits limits = {});
-  /// A model folder's own: chat_template.jinja, else tokenizer_config.json's "chat_template" (a string, or a list of named
-  /// ones: "default"), with the tokens that its configuration names. nullptr when it has none. Throws Error{kCorrupt | kIo}.
+  /// A model folder's own: chat_template.jinja, else tokenizer_config.json's "chat_template" (a string, or a
+  /// list of named ones: "default"), with the tokens that its configuration names. nullptr when it has none.
+  /// Throws Error{kCorrupt | kIo}.
   static std::unique_ptr<ChatTemplate> load(const std::filesystem::path& folder);
-  /// The built-in default for a model without one. "phi…": "Instruct: …\nOutput:"; others: "User: …\nAssistant:".
-  /// `bos_token`: what the tokenizer puts before every text, or empty.
+  /// The built-in default for a model without one. "phi…": "Instruct: …\nOutput:"; others: "User:
+  /// …\nAssistant:". `bos_token`: what the tokenizer puts before every text, or empty.
   static ChatTemplate builtin(std::string_view model_type, std::string bos_token = "");
   /// A built-in template: "phi", "plain" or "chatml". Throws Error{kNotFound} that lists the names.
   static ChatTemplate named(std::string_view name, SpecialTokens special_tokens = {});
-  /// What --chat-template asks for: "" is the model's own or else the built-in default, with one warning; a file; the name of
-  /// a built-in; "none": nullptr, chat is not offered.
+  /// What --chat-template asks for: "" is the model's own or else the built-in default, with one warning; a
+  /// file; the name of a built-in; "none": nullptr, chat is not offered.
   static std::unique_ptr<ChatTemplate> choose(const std::string& option, const std::filesystem::path& folder,
                                               std::string_view model_type, const Tokenizer& tokenizer);
   ChatTemplate(ChatTemplate&&) noexcept;
@@ -64,7 +66,8 @@ class ChatTemplate {
 
   /// Throws Error{kInvalidArgument} with the template's own words for raise_exception.
   Rendered render(const ChatInput& input) const;
-  /// Strings that must end an answer besides the end tokens: "\nUser:" for the built-in default, "\nInstruct:" for phi's.
+  /// Strings that must end an answer besides the end tokens: "\nUser:" for the built-in default, "\nInstruct:"
+  /// for phi's.
   const std::vector<std::string>& stop_strings() const;
   /// Whether the template iterates over message.content (parts stay an array) or wants one string.
   bool wants_content_parts() const;

@@ -1,5 +1,5 @@
-// Where a model's chat template comes from: its folder, a file or built-in that the operator names, or the default for
-// models without one.
+// Where a model's chat template comes from: its folder, a file or built-in that the operator names, or the
+// default for models without one.
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -47,7 +47,8 @@ constexpr std::array<Builtin, 3> kBuiltins = {
     {{"phi", kPhi, "\nInstruct:"}, {"plain", kPlain, "\nUser:"}, {"chatml", kChatMl, ""}}};
 
 const Builtin* find_builtin(std::string_view name) {
-  const auto found = std::find_if(kBuiltins.begin(), kBuiltins.end(), [&](const Builtin& b) { return b.name == name; });
+  const auto found =
+      std::find_if(kBuiltins.begin(), kBuiltins.end(), [&](const Builtin& b) { return b.name == name; });
   return found == kBuiltins.end() ? nullptr : found;
 }
 
@@ -64,8 +65,8 @@ std::optional<std::string> read_file(const std::filesystem::path& path, std::siz
   const std::uintmax_t size = std::filesystem::file_size(path, error);
   if (error) throw Error(Code::kIo, path.string() + ": " + error.message());
   if (size > max_bytes) {
-    throw Error(Code::kCorrupt, path.string() + ": " + std::to_string(size) + " bytes, at most " + std::to_string(max_bytes) +
-                                    " are read");
+    throw Error(Code::kCorrupt, path.string() + ": " + std::to_string(size) + " bytes, at most " +
+                                    std::to_string(max_bytes) + " are read");
   }
   std::string bytes(static_cast<std::size_t>(size), '\0');
   std::ifstream file(path, std::ios::binary);
@@ -94,7 +95,8 @@ SpecialTokens read_special_tokens(const Json& config, const std::filesystem::pat
     for (const auto& [name, value] : object.items()) {
       if (!name.ends_with("_token")) continue;
       const Json& spelling = value.is_object() && value.contains("content") ? value.at("content") : value;
-      const bool is_known = std::any_of(tokens.begin(), tokens.end(), [&](const auto& token) { return token.first == name; });
+      const bool is_known =
+          std::any_of(tokens.begin(), tokens.end(), [&](const auto& token) { return token.first == name; });
       if (spelling.is_string() && !is_known) tokens.emplace_back(name, spelling.get<std::string>());
     }
   };
@@ -103,7 +105,8 @@ SpecialTokens read_special_tokens(const Json& config, const std::filesystem::pat
   return tokens;
 }
 
-/// tokenizer_config.json's "chat_template": a string, or a list of {"name", "template"} with one named "default".
+/// tokenizer_config.json's "chat_template": a string, or a list of {"name", "template"} with one named
+/// "default".
 std::optional<std::string> template_of_config(const Json& config, const std::filesystem::path& path) {
   if (!config.contains("chat_template") || config.at("chat_template").is_null()) return std::nullopt;
   const Json& field = config.at("chat_template");
@@ -116,8 +119,9 @@ std::optional<std::string> template_of_config(const Json& config, const std::fil
       }
     }
   }
-  throw Error(Code::kCorrupt, path.string() + ": \"chat_template\" is neither a string nor a list with a \"default\"; "
-                                              "give another with --chat-template");
+  throw Error(Code::kCorrupt, path.string() +
+                                  ": \"chat_template\" is neither a string nor a list with a \"default\"; "
+                                  "give another with --chat-template");
 }
 
 /// The begin-of-text token, when the tokenizer itself puts it before a text.
@@ -144,15 +148,16 @@ ChatTemplate ChatTemplate::builtin(std::string_view model_type, std::string bos_
 ChatTemplate ChatTemplate::named(std::string_view name, SpecialTokens special_tokens) {
   const Builtin* builtin = find_builtin(name);
   if (builtin == nullptr) {
-    throw Error(Code::kNotFound, "chat template '" + std::string(name) + "': neither a file nor a built-in template (" +
-                                     builtin_names() + ")");
+    throw Error(Code::kNotFound, "chat template '" + std::string(name) +
+                                     "': neither a file nor a built-in template (" + builtin_names() + ")");
   }
   ChatTemplate chat = parse(builtin->source, std::move(special_tokens));
   if (!builtin->stop.empty()) chat.add_stop_string(std::string(builtin->stop));
   return chat;
 }
 
-std::unique_ptr<ChatTemplate> ChatTemplate::choose(const std::string& option, const std::filesystem::path& folder,
+std::unique_ptr<ChatTemplate> ChatTemplate::choose(const std::string& option,
+                                                   const std::filesystem::path& folder,
                                                    std::string_view model_type, const Tokenizer& tokenizer) {
   if (option == "none") return nullptr;
   if (option.empty()) {

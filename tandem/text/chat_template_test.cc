@@ -20,7 +20,9 @@ ChatInput chat(Json messages) { return {.messages = std::move(messages)}; }
 /// A folder that goes with the test.
 class Folder {
  public:
-  Folder() : path_(std::filesystem::path(testing::TempDir()) / testing::UnitTest::GetInstance()->current_test_info()->name()) {
+  Folder()
+      : path_(std::filesystem::path(testing::TempDir()) /
+              testing::UnitTest::GetInstance()->current_test_info()->name()) {
     std::filesystem::remove_all(path_);
     std::filesystem::create_directories(path_);
   }
@@ -67,16 +69,18 @@ TEST(ChatTemplate, a_folder_without_a_template_has_none) {
 
 TEST(ChatTemplate, reads_the_configuration_and_its_tokens) {
   const Folder folder;
-  folder.write("tokenizer_config.json",
-               R"({"chat_template": "{{ bos_token }}{{ messages[0].content }}{{ eos_token }}{{ pad_token is defined }}",)"
-               R"( "bos_token": {"content": "<s>", "special": true}, "eos_token": "</s>", "pad_token": null})");
+  folder.write(
+      "tokenizer_config.json",
+      R"({"chat_template": "{{ bos_token }}{{ messages[0].content }}{{ eos_token }}{{ pad_token is defined }}",)"
+      R"( "bos_token": {"content": "<s>", "special": true}, "eos_token": "</s>", "pad_token": null})");
   EXPECT_EQ(ChatTemplate::load(folder.path())->render(chat({message("user", "x")})).text, "<s>x</s>False");
 }
 
 TEST(ChatTemplate, takes_the_default_of_several) {
   const Folder folder;
-  folder.write("tokenizer_config.json",
-               R"({"chat_template": [{"name": "rag", "template": "r"}, {"name": "default", "template": "d"}]})");
+  folder.write(
+      "tokenizer_config.json",
+      R"({"chat_template": [{"name": "rag", "template": "r"}, {"name": "default", "template": "d"}]})");
   EXPECT_EQ(ChatTemplate::load(folder.path())->render(chat({message("user", "x")})).text, "d");
   folder.write("tokenizer_config.json", R"({"chat_template": [{"name": "rag", "template": "r"}]})");
   EXPECT_THROW(ChatTemplate::load(folder.path()), Error);
@@ -103,7 +107,8 @@ TEST(ChatTemplate, continues_the_final_message) {
 
 TEST(ChatTemplate, a_text_becomes_a_part_where_a_template_reads_only_parts) {
   const ChatTemplate parts = ChatTemplate::parse(
-      "{% for m in messages %}{% for c in m.content %}{{ c['text'] }}{% endfor %}{% endfor %}", SpecialTokens{});
+      "{% for m in messages %}{% for c in m.content %}{{ c['text'] }}{% endfor %}{% endfor %}",
+      SpecialTokens{});
   EXPECT_TRUE(parts.wants_content_parts());
   EXPECT_EQ(parts.render(chat({message("user", "hello")})).text, "hello");
 }
@@ -118,7 +123,8 @@ TEST(ChatTemplate, variables_of_a_request_are_literal) {
 }
 
 TEST(ChatTemplate, a_rendering_keeps_its_limits) {
-  const ChatTemplate chat_template = ChatTemplate::parse("{{ messages[0].content }}", SpecialTokens{}, {.max_output_bytes = 100});
+  const ChatTemplate chat_template =
+      ChatTemplate::parse("{{ messages[0].content }}", SpecialTokens{}, {.max_output_bytes = 100});
   EXPECT_EQ(chat_template.render(chat({message("user", "short")})).text, "short");
   EXPECT_THROW(chat_template.render(chat({message("user", std::string(101, 'x').c_str())})), Error);
 }

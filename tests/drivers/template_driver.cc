@@ -1,6 +1,6 @@
-// Renders chat templates, one JSON object a line in, one out: {"template": SOURCE, "special_tokens": {…}, "messages": […],
-// "tools": …, "variables": {…}, "add_generation_prompt": bool, "continue_final_message": bool}, or {"source": SOURCE,
-// "variables": {…}} for the bare interpreter. Run by the Python tests.
+// Renders chat templates, one JSON object a line in, one out: {"template": SOURCE, "special_tokens": {…},
+// "messages": […], "tools": …, "variables": {…}, "add_generation_prompt": bool, "continue_final_message":
+// bool}, or {"source": SOURCE, "variables": {…}} for the bare interpreter. Run by the Python tests.
 #include <ctime>
 #include <iostream>
 #include <string>

@@ -5,7 +5,8 @@
 
 namespace tandem::text::jinja {
 
-Bound::Bound(std::string_view callee, const Arguments& arguments, std::initializer_list<std::string_view> parameters)
+Bound::Bound(std::string_view callee, const Arguments& arguments,
+             std::initializer_list<std::string_view> parameters)
     : callee_(callee), parameters_(parameters), values_(parameters.size()) {
   const std::string name(callee);
   if (arguments.positional.size() > parameters.size()) {

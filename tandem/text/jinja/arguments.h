@@ -20,7 +20,8 @@ struct Arguments {
 class Bound {
  public:
   /// Fails, in the name of `callee`, when there are too many, unknown or doubled arguments.
-  Bound(std::string_view callee, const Arguments& arguments, std::initializer_list<std::string_view> parameters);
+  Bound(std::string_view callee, const Arguments& arguments,
+        std::initializer_list<std::string_view> parameters);
 
   bool has(std::size_t index) const { return values_[index].has_value(); }
   /// Fails when it was not given.

@@ -1,5 +1,5 @@
-// The tree that the parser makes of a template and the interpreter walks. Nodes point at each other freely: one Template
-// owns them all, so that freeing a tree never recurses.
+// The tree that the parser makes of a template and the interpreter walks. Nodes point at each other freely: one
+// Template owns them all, so that freeing a tree never recurses.
 #pragma once
 
 #include <cstdint>
@@ -106,8 +106,9 @@ struct CallExpr : Expr {
   CallArguments arguments;
 };
 
-/// A filter, or a test; the one of `filter` and `test` that it is, or neither when the name is unknown: an error only when
-/// it is reached, as templates ask for what other runtimes offer inside branches that are never taken.
+/// A filter, or a test; the one of `filter` and `test` that it is, or neither when the name is unknown: an
+/// error only when it is reached, as templates ask for what other runtimes offer inside branches that are never
+/// taken.
 struct FilterExpr : Expr {
   using Expr::Expr;
   Expr* base = nullptr;  ///< null: the body of a {% filter %} or {% set %} block
@@ -132,7 +133,16 @@ struct BinaryExpr : Expr {
   std::vector<std::pair<BinaryOp, Expr*>> rest;
 };
 
-enum class CompareOp : unsigned char { kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual, kIn, kNotIn };
+enum class CompareOp : unsigned char {
+  kEqual,
+  kNotEqual,
+  kLess,
+  kLessEqual,
+  kGreater,
+  kGreaterEqual,
+  kIn,
+  kNotIn
+};
 
 struct CompareExpr : Expr {
   CompareExpr() : Expr(ExprKind::kCompare) {}

@@ -78,7 +78,8 @@ class BraceFormatter {
 
   Value convert(const Value& value, char conversion) {
     if (conversion == 's') return heap_.string(to_text(heap_, value));
-    if (conversion != 'r' && conversion != 'a') fail(std::string("Unknown conversion specifier '") + conversion + "'");
+    if (conversion != 'r' && conversion != 'a')
+      fail(std::string("Unknown conversion specifier '") + conversion + "'");
     TextBuilder repr;
     append_repr(heap_, repr, value);
     return heap_.string(repr.take());
@@ -103,7 +104,8 @@ class BraceFormatter {
   }
 
   static bool is_number(std::string_view text) {
-    return !text.empty() && text.size() < 10 && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+    return !text.empty() && text.size() < 10 &&
+           std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
   }
 
   Value item(const Value& value, std::string_view key) {
@@ -135,7 +137,8 @@ class BraceFormatter {
       return builder.append(format_number(value, parsed), value.origin());
     }
     check_defined(value);
-    if (!value.is_string()) fail("unsupported format string passed to " + std::string(type_name(value)) + ".__format__");
+    if (!value.is_string())
+      fail("unsupported format string passed to " + std::string(type_name(value)) + ".__format__");
     builder.append(format_text(heap_, value.text(), parse_format_spec(spec)));
   }
 

@@ -78,7 +78,8 @@ Value Interpreter::loop_attribute(LoopObject& loop, std::string_view name) {
   if (name == "depth") return Value::integer(loop.depth0 + 1);
   if (name == "depth0") return Value::integer(loop.depth0);
   if (name == "previtem") return loop.previous;
-  if (name == "nextitem") return has_next() ? loop.accepted[loop.taken] : heap_.undefined("there is no next item");
+  if (name == "nextitem")
+    return has_next() ? loop.accepted[loop.taken] : heap_.undefined("there is no next item");
   const Value self = Value::object(Kind::kLoop, &loop);
   if (const Method method = find_method(self, name)) return make_function("loop", method, self);
   return missing_attribute(self, name);
@@ -86,7 +87,8 @@ Value Interpreter::loop_attribute(LoopObject& loop, std::string_view name) {
 
 Value Interpreter::call_loop(const Value& callee, const Arguments& arguments) {
   auto& outer = static_cast<LoopObject&>(*callee.object());
-  if (!outer.statement->is_recursive) fail("The loop must have the 'recursive' marker to be called recursively.");
+  if (!outer.statement->is_recursive)
+    fail("The loop must have the 'recursive' marker to be called recursively.");
   const Bound bound("loop", arguments, {"iterable"});
   if (macro_depth_ >= limits_.max_macro_depth) fail("the template recurses too deeply");
   auto* loop = heap_.make<LoopObject>();
@@ -138,11 +140,12 @@ void Interpreter::bind_parameters(const MacroStatement& macro, const Arguments& 
   bind_surplus(macro, arguments, is_used, scope);
 }
 
-void Interpreter::bind_surplus(const MacroStatement& macro, const Arguments& arguments, const std::vector<bool>& is_used,
-                               Scope& scope) {
+void Interpreter::bind_surplus(const MacroStatement& macro, const Arguments& arguments,
+                               const std::vector<bool>& is_used, Scope& scope) {
   const std::size_t num_parameters = macro.parameters.size();
   if (arguments.positional.size() > num_parameters && !macro.uses_varargs) {
-    fail("macro '" + macro.spelling + "' takes not more than " + std::to_string(num_parameters) + " argument(s)");
+    fail("macro '" + macro.spelling + "' takes not more than " + std::to_string(num_parameters) +
+         " argument(s)");
   }
   Value caller = heap_.undefined("No caller defined");
   const Value surplus = heap_.dict();
@@ -213,7 +216,8 @@ Value Interpreter::get_attribute(const Value& value, std::string_view name) {
 Value Interpreter::missing_attribute(const Value& value, std::string_view name) {
   const std::string type(type_name(value));
   if (is_forbidden_method(value, name) || name.starts_with("__")) {
-    return heap_.undefined("access to attribute '" + std::string(name) + "' of '" + type + "' object is unsafe.");
+    return heap_.undefined("access to attribute '" + std::string(name) + "' of '" + type +
+                           "' object is unsafe.");
   }
   if (value.is_none()) return heap_.undefined("'None' has no attribute '" + std::string(name) + "'");
   return heap_.undefined("'" + type + " object' has no attribute '" + std::string(name) + "'");
@@ -231,7 +235,8 @@ Value Interpreter::get_item(const Value& value, const Value& key) {
   }
   if (key.is_string() && !value.is_dict()) return get_attribute(value, key.text().view());
   if (key.is_string()) {
-    if (const Method method = find_method(value, key.text().view())) return make_function("method", method, value);
+    if (const Method method = find_method(value, key.text().view()))
+      return make_function("method", method, value);
     return missing_attribute(value, key.text().view());
   }
   return heap_.undefined("'" + std::string(type_name(value)) + " object' has no such element");

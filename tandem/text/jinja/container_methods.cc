@@ -132,8 +132,11 @@ Method find_method(const Value& value, std::string_view name) {
 bool is_forbidden_method(const Value& value, std::string_view name) {
   static constexpr std::array<std::string_view, 8> kOfLists = {"append", "clear",   "extend", "insert",
                                                                "pop",    "remove", "reverse", "sort"};
-  static constexpr std::array<std::string_view, 5> kOfDicts = {"clear", "pop", "popitem", "setdefault", "update"};
-  const auto has = [&](const auto& names) { return std::find(names.begin(), names.end(), name) != names.end(); };
+  static constexpr std::array<std::string_view, 5> kOfDicts = {"clear", "pop", "popitem", "setdefault",
+                                                               "update"};
+  const auto has = [&](const auto& names) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
   return (value.is(Kind::kList) && has(kOfLists)) || (value.is_dict() && has(kOfDicts));
 }
 

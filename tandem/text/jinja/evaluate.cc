@@ -24,7 +24,8 @@ Value Interpreter::evaluate(const Expr& expr, Scope& scope) {
     case ExprKind::kCall: return evaluate_call(static_cast<const CallExpr&>(expr), scope);
     case ExprKind::kFilter: return evaluate_filter(static_cast<const FilterExpr&>(expr), scope);
     case ExprKind::kTest: return evaluate_test(static_cast<const FilterExpr&>(expr), scope);
-    case ExprKind::kNot: return Value::boolean(!is_true(evaluate(*static_cast<const UnaryExpr&>(expr).operand, scope)));
+    case ExprKind::kNot:
+      return Value::boolean(!is_true(evaluate(*static_cast<const UnaryExpr&>(expr).operand, scope)));
     case ExprKind::kNegative:
       return apply_sign(evaluate(*static_cast<const UnaryExpr&>(expr).operand, scope), /*negate=*/true);
     case ExprKind::kPositive:
@@ -90,7 +91,8 @@ Arguments Interpreter::evaluate_arguments(const CallArguments& source, Scope& sc
   arguments.positional.reserve(source.positional.size());
   for (const Expr* expr : source.positional) arguments.positional.push_back(evaluate(*expr, scope));
   if (source.star != nullptr) {
-    for (const Value& item : iterate(heap_, evaluate(*source.star, scope))) arguments.positional.push_back(item);
+    for (const Value& item : iterate(heap_, evaluate(*source.star, scope)))
+      arguments.positional.push_back(item);
   }
   for (const auto& [name, expr] : source.named) arguments.named.emplace_back(name, evaluate(*expr, scope));
   if (source.double_star != nullptr) {

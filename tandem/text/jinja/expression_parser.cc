@@ -73,7 +73,9 @@ std::string ExpressionParser::expect_name() {
   return take().text;
 }
 
-void ExpressionParser::fail_here(const std::string& message) const { fail_at(current().line, current().column, message); }
+void ExpressionParser::fail_here(const std::string& message) const {
+  fail_at(current().line, current().column, message);
+}
 
 void ExpressionParser::fail_unexpected(std::string_view wanted) const {
   const Token& token = current();
@@ -163,7 +165,8 @@ std::optional<BinaryOp> ExpressionParser::binary_operator(std::string_view allow
   if (current().type != TokenType::kOperator) return std::nullopt;
   const auto found = kOperators.find(current().text);
   // `allowed` lists whole operators between spaces: " * / // % ".
-  if (found == kOperators.end() || allowed.find(" " + current().text + " ") == std::string_view::npos) return std::nullopt;
+  if (found == kOperators.end() || allowed.find(" " + current().text + " ") == std::string_view::npos)
+    return std::nullopt;
   return found->second;
 }
 
@@ -260,12 +263,16 @@ Expr* ExpressionParser::parse_number() {
     return constant(Value::number(*number));
   }
   const char prefix = token.text.size() > 2 ? token.text[1] : '0';
-  const int base = prefix == 'x' || prefix == 'X' ? 16 : prefix == 'o' || prefix == 'O' ? 8 : prefix == 'b' || prefix == 'B' ? 2 : 10;
+  const int base = prefix == 'x' || prefix == 'X'   ? 16
+                   : prefix == 'o' || prefix == 'O' ? 8
+                   : prefix == 'b' || prefix == 'B' ? 2
+                                                    : 10;
   const char* begin = token.text.data() + (base == 10 ? 0 : 2);
   const char* end = token.text.data() + token.text.size();
   std::int64_t number = 0;
   const auto [rest, error] = std::from_chars(begin, end, number, base);
-  if (error != std::errc() || rest != end) fail_at(token.line, token.column, "integer too large: " + token.text);
+  if (error != std::errc() || rest != end)
+    fail_at(token.line, token.column, "integer too large: " + token.text);
   return constant(Value::integer(number));
 }
 
@@ -282,8 +289,8 @@ Expr* ExpressionParser::parse_parentheses() {
 }
 
 bool ExpressionParser::at_tuple_end(std::string_view end_word) const {
-  return current().type == TokenType::kVariableEnd || current().type == TokenType::kBlockEnd || is_operator(")") ||
-         (!end_word.empty() && is_word(end_word));
+  return current().type == TokenType::kVariableEnd || current().type == TokenType::kBlockEnd ||
+         is_operator(")") || (!end_word.empty() && is_word(end_word));
 }
 
 Expr* ExpressionParser::parse_tuple(Conditional conditional, std::string_view end_word) {
@@ -424,7 +431,8 @@ CallArguments ExpressionParser::parse_arguments() {
     } else if (skip_operator("**")) {
       if (arguments.double_star != nullptr) fail_here("misplaced **");
       arguments.double_star = parse_expression();
-    } else if (current().type == TokenType::kName && ahead().type == TokenType::kOperator && ahead().text == "=") {
+    } else if (current().type == TokenType::kName && ahead().type == TokenType::kOperator &&
+               ahead().text == "=") {
       std::string name = take().text;
       take();
       arguments.named.emplace_back(std::move(name), parse_expression());

@@ -1,4 +1,5 @@
-// Jinja expressions to nodes, by recursive descent with Jinja's own precedence. The statement parser builds on it.
+// Jinja expressions to nodes, by recursive descent with Jinja's own precedence. The statement parser builds on
+// it.
 #pragma once
 
 #include <algorithm>

@@ -18,7 +18,8 @@ using Args = const Arguments&;
 std::optional<std::string> without_underscores(std::string_view text) {
   std::string out;
   const auto is_digit_at = [&](std::size_t i) {
-    return i < text.size() && ((text[i] >= '0' && text[i] <= '9') || ((text[i] | 0x20) >= 'a' && (text[i] | 0x20) <= 'f'));
+    return i < text.size() &&
+           ((text[i] >= '0' && text[i] <= '9') || ((text[i] | 0x20) >= 'a' && (text[i] | 0x20) <= 'f'));
   };
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '_') {
@@ -51,7 +52,8 @@ std::optional<std::int64_t> parse_python_int(const Text& text, std::int64_t base
   if (!digits || digits->empty() || (*digits)[0] == '-' || (*digits)[0] == '+') return std::nullopt;
   if (is_negative) digits->insert(0, "-");
   std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(digits->data(), digits->data() + digits->size(), number, static_cast<int>(base));
+  const auto [end, error] =
+      std::from_chars(digits->data(), digits->data() + digits->size(), number, static_cast<int>(base));
   if (error == std::errc::result_out_of_range) fail("the integer " + *digits + " is too large");
   if (error != std::errc() || end != digits->data() + digits->size()) return std::nullopt;
   return number;
@@ -69,8 +71,9 @@ std::optional<double> parse_python_float(const Text& text) {
     number = HUGE_VAL;
   } else if (lower == "nan") {
     number = std::nan("");
-  } else if (const auto digits = without_underscores(view); digits && digits->find_first_not_of("0123456789.eE+-") == std::string::npos &&
-             !digits->empty() && ((*digits)[0] == '.' || ((*digits)[0] >= '0' && (*digits)[0] <= '9'))) {
+  } else if (const auto digits = without_underscores(view);
+             digits && digits->find_first_not_of("0123456789.eE+-") == std::string::npos && !digits->empty() &&
+             ((*digits)[0] == '.' || ((*digits)[0] >= '0' && (*digits)[0] <= '9'))) {
     number = parse_double(*digits);
   }
   if (number && is_negative) number = -*number;
@@ -119,7 +122,8 @@ Value abs_filter(Interpreter&, In value, Args arguments) {
   return Value::integer(std::abs(value.as_int()), value.origin());
 }
 
-/// round(number, digits) of Python: correct for every digit count, half to even where the number is exactly between.
+/// round(number, digits) of Python: correct for every digit count, half to even where the number is exactly
+/// between.
 double round_decimal(double number, std::int64_t digits) {
   if (!std::isfinite(number) || digits > 22) return number;
   if (digits < -300) return std::copysign(0.0, number);

@@ -25,7 +25,8 @@ class AttributePath {
       return;
     }
     for (const std::string& part : tandem::split(attribute.text().view(), '.')) {
-      const bool is_index = !part.empty() && part.size() < 10 && part.find_first_not_of("0123456789") == std::string::npos;
+      const bool is_index =
+          !part.empty() && part.size() < 10 && part.find_first_not_of("0123456789") == std::string::npos;
       keys_.push_back(is_index ? Value::integer(std::stoll(part)) : interpreter.heap().string(part));
     }
   }
@@ -50,8 +51,8 @@ Value fold_case(Interpreter& interpreter, const Value& value, bool case_sensitiv
 }
 
 /// Stable sort of `items` by `keys` (of the same order); charges the comparisons.
-std::vector<Value> sort_by(Interpreter& interpreter, const std::vector<Value>& items, const std::vector<Value>& keys,
-                           bool is_reverse) {
+std::vector<Value> sort_by(Interpreter& interpreter, const std::vector<Value>& items,
+                           const std::vector<Value>& keys, bool is_reverse) {
   std::vector<std::size_t> order(items.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   const auto less = [&](std::size_t a, std::size_t b) {
@@ -99,7 +100,8 @@ Value last_filter(Interpreter& interpreter, In value, Args arguments) {
 
 Value list_filter(Interpreter& interpreter, In value, Args arguments) {
   const Bound bound("list", arguments, {});
-  return interpreter.heap().list(iterate(interpreter.heap(), value), value.is_string() ? Origin::kTemplate : value.origin());
+  return interpreter.heap().list(iterate(interpreter.heap(), value),
+                                 value.is_string() ? Origin::kTemplate : value.origin());
 }
 
 Value reverse_filter(Interpreter& interpreter, In value, Args arguments) {
@@ -124,7 +126,8 @@ Value items_filter(Interpreter& interpreter, In value, Args arguments) {
   if (value.is_undefined()) return heap.generator({});
   if (!value.is_dict()) fail("Can only get item pairs from a mapping.");
   std::vector<Value> pairs;
-  for (const auto& [key, item] : value.dict().items) pairs.push_back(heap.tuple({key, item}, value.dict().origin));
+  for (const auto& [key, item] : value.dict().items)
+    pairs.push_back(heap.tuple({key, item}, value.dict().origin));
   return heap.generator(std::move(pairs));
 }
 
@@ -159,7 +162,8 @@ Value sort_filter(Interpreter& interpreter, In value, Args arguments) {
   std::vector<Value> keys;
   for (const Value& item : items) {
     std::vector<Value> parts;
-    for (const AttributePath& path : paths) parts.push_back(fold_case(interpreter, path.of(item), bound.boolean_or(1, false)));
+    for (const AttributePath& path : paths)
+      parts.push_back(fold_case(interpreter, path.of(item), bound.boolean_or(1, false)));
     keys.push_back(heap.list(std::move(parts)));
   }
   return heap.list(sort_by(interpreter, items, keys, bound.boolean_or(0, false)), value.origin());
@@ -186,7 +190,9 @@ Value extreme_filter(Interpreter& interpreter, In value, Args arguments) {
   const std::vector<Value> items = iterate(interpreter.heap(), value);
   if (items.empty()) return interpreter.heap().undefined("No aggregated item, sequence was empty.");
   const AttributePath path(interpreter, bound.value_or(1, Value::none()));
-  const auto key_of = [&](const Value& item) { return fold_case(interpreter, path.of(item), bound.boolean_or(0, false)); };
+  const auto key_of = [&](const Value& item) {
+    return fold_case(interpreter, path.of(item), bound.boolean_or(0, false));
+  };
   Value best = items[0], best_key = key_of(best);
   for (std::size_t i = 1; i < items.size(); ++i) {
     const Value key = key_of(items[i]);

@@ -38,7 +38,8 @@ Text title_words(const Text& text) {
     if (at_start && !breaks(first)) {
       builder.append(to_upper(text.slice(begin, end)));
       const std::size_t rest = end;
-      while (end < text.size() && !breaks(code_point_at(text.view(), end))) end += character_size(text.view(), end);
+      while (end < text.size() && !breaks(code_point_at(text.view(), end)))
+        end += character_size(text.view(), end);
       builder.append(to_lower(text.slice(rest, end)));
     } else {
       builder.append(to_lower(text.slice(begin, end)));
@@ -51,14 +52,16 @@ Text title_words(const Text& text) {
 
 Value trim_filter(Interpreter& interpreter, In value, Args arguments) {
   const Bound bound("trim", arguments, {"chars"});
-  return interpreter.heap().string(strip(to_text(interpreter.heap(), value), bound.text_or_null(0), Side::kBoth));
+  return interpreter.heap().string(
+      strip(to_text(interpreter.heap(), value), bound.text_or_null(0), Side::kBoth));
 }
 
 Value replace_filter(Interpreter& interpreter, In value, Args arguments) {
   Heap& heap = interpreter.heap();
   const Bound bound("replace", arguments, {"old", "new", "count"});
   const std::int64_t count = bound.has(2) && !bound.at(2).is_none() ? bound.integer_or(2, -1) : -1;
-  return heap.string(replace(heap, to_text(heap, value), to_text(heap, bound.at(0)), to_text(heap, bound.at(1)), count));
+  return heap.string(
+      replace(heap, to_text(heap, value), to_text(heap, bound.at(0)), to_text(heap, bound.at(1)), count));
 }
 
 Value center_filter(Interpreter& interpreter, In value, Args arguments) {
@@ -95,7 +98,8 @@ Value indent_filter(Interpreter& interpreter, In value, Args arguments) {
   TextBuilder builder;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     if (i > 0) builder.append("\n");
-    const bool is_indented = i == 0 ? bound.boolean_or(1, false) : bound.boolean_or(2, false) || !lines[i].text().empty();
+    const bool is_indented =
+        i == 0 ? bound.boolean_or(1, false) : bound.boolean_or(2, false) || !lines[i].text().empty();
     if (is_indented) builder.append(indentation);
     builder.append(lines[i].text());
     heap.check_text_size(builder.size());
@@ -110,8 +114,10 @@ Value truncate_filter(Interpreter& interpreter, In value, Args arguments) {
   if (!value.is_string()) fail("truncate: expected a string, not " + std::string(type_name(value)));
   const Text dots("...");
   const Text &text = value.text(), &end = bound.has(2) ? bound.text(2) : dots;
-  const std::int64_t length = bound.integer_or(0, 255), leeway = bound.value_or(3, Value::none()).is_none() ? 5 : bound.integer_or(3, 5);
-  if (length < static_cast<std::int64_t>(end.length())) fail("truncate: the length is less than that of its end");
+  const std::int64_t length = bound.integer_or(0, 255),
+                     leeway = bound.value_or(3, Value::none()).is_none() ? 5 : bound.integer_or(3, 5);
+  if (length < static_cast<std::int64_t>(end.length()))
+    fail("truncate: the length is less than that of its end");
   if (static_cast<std::int64_t>(text.length()) <= length + leeway) return value;
   const std::int64_t kept = length - static_cast<std::int64_t>(end.length());
   Text cut = text.slice(0, text.offset_of(static_cast<std::size_t>(kept)));
@@ -164,7 +170,8 @@ Value tojson_filter(Interpreter& interpreter, In value, Args arguments) {
   if (bound.has(1) && bound.at(1).is_string()) {
     style.indent = bound.at(1).text().bytes();
   } else if (bound.has(1) && !bound.at(1).is_none()) {
-    style.indent = std::string(static_cast<std::size_t>(std::clamp<std::int64_t>(bound.integer_or(1, 0), 0, 1000)), ' ');
+    style.indent =
+        std::string(static_cast<std::size_t>(std::clamp<std::int64_t>(bound.integer_or(1, 0), 0, 1000)), ' ');
   }
   if (style.indent) style.item_separator = ",";
   if (bound.has(2) && !bound.at(2).is_none()) {

@@ -52,7 +52,8 @@ void append_repr_character(std::string& out, std::uint32_t c, char quote) {
 
 void append_string_repr(TextBuilder& out, const Text& text) {
   const std::string& bytes = text.bytes();
-  const bool has_single = bytes.find('\'') != std::string::npos, has_double = bytes.find('"') != std::string::npos;
+  const bool has_single = bytes.find('\'') != std::string::npos,
+             has_double = bytes.find('"') != std::string::npos;
   const char quote = has_single && !has_double ? '"' : '\'';
   const std::string_view quotes(&quote, 1);
   if (text.is_markup()) out.append("Markup(");
@@ -68,8 +69,8 @@ void append_string_repr(TextBuilder& out, const Text& text) {
   if (text.is_markup()) out.append(")");
 }
 
-void append_items(Heap& heap, TextBuilder& out, const Value& value, std::string_view open, std::string_view close,
-                  int depth) {
+void append_items(Heap& heap, TextBuilder& out, const Value& value, std::string_view open,
+                  std::string_view close, int depth) {
   const List& list = value.list();
   out.append(open, list.origin);
   for (std::size_t i = 0; i < list.items.size(); ++i) {

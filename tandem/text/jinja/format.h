@@ -1,5 +1,5 @@
-// Values as text: Python's str() and repr(), json.dumps, and the two formatting languages, `%` and str.format. Each keeps
-// track of which bytes came from the request.
+// Values as text: Python's str() and repr(), json.dumps, and the two formatting languages, `%` and str.format.
+// Each keeps track of which bytes came from the request.
 #pragma once
 
 #include <string>

@@ -41,7 +41,8 @@ std::string to_upper_ascii(std::string text) {
 
 /// The magnitude of an integer, and its prefix ("0x").
 std::string integer_body(std::int64_t value, const FormatSpec& spec, std::string& prefix) {
-  const std::uint64_t magnitude = value < 0 ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);
+  const std::uint64_t magnitude =
+      value < 0 ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);
   const int base = spec.type == 'b' ? 2 : spec.type == 'o' ? 8 : spec.type == 'x' || spec.type == 'X' ? 16 : 10;
   if (spec.alternate && base != 10) prefix = std::string("0") + spec.type;
   const std::string digits = integer_digits(magnitude, base);
@@ -129,12 +130,15 @@ FormatSpec parse_format_spec(std::string_view spec) {
 
 std::string format_number(const Value& value, const FormatSpec& given) {
   FormatSpec spec = given;
-  const bool wants_float = spec.type != '\0' && std::string_view("eEfFgG%").find(spec.type) != std::string_view::npos;
-  const bool wants_integer = spec.type != '\0' && std::string_view("bdoxXn").find(spec.type) != std::string_view::npos;
+  const bool wants_float =
+      spec.type != '\0' && std::string_view("eEfFgG%").find(spec.type) != std::string_view::npos;
+  const bool wants_integer =
+      spec.type != '\0' && std::string_view("bdoxXn").find(spec.type) != std::string_view::npos;
   const bool is_float = value.is(Kind::kFloat) || wants_float;
   if (!wants_float && !(wants_integer && !value.is(Kind::kFloat)) && spec.type != '\0' &&
       !(spec.type == 'n' && is_float)) {
-    fail(std::string("Unknown format code '") + spec.type + "' for object of type '" + std::string(type_name(value)) + "'");
+    fail(std::string("Unknown format code '") + spec.type + "' for object of type '" +
+         std::string(type_name(value)) + "'");
   }
   std::string prefix, body;
   bool is_negative = false;
@@ -146,11 +150,13 @@ std::string format_number(const Value& value, const FormatSpec& given) {
     is_negative = value.as_int() < 0;
     body = integer_body(value.as_int(), spec, prefix);
   }
-  const bool is_decimal_type = std::string_view("box X").find(spec.type) == std::string_view::npos || spec.type == '\0';
+  const bool is_decimal_type =
+      std::string_view("box X").find(spec.type) == std::string_view::npos || spec.type == '\0';
   if (spec.grouping != '\0') body = group_digits(body, spec.grouping, is_decimal_type ? 3 : 4);
   const std::string sign = is_negative ? "-" : spec.sign == '-' ? "" : std::string(1, spec.sign);
   const std::size_t size = sign.size() + prefix.size() + characters(body);
-  const std::size_t missing = static_cast<std::size_t>(spec.width) > size ? static_cast<std::size_t>(spec.width) - size : 0;
+  const std::size_t missing =
+      static_cast<std::size_t>(spec.width) > size ? static_cast<std::size_t>(spec.width) - size : 0;
   const std::string text = sign + prefix + body;
   switch (spec.align) {
     case '<': return text + repeat(spec.fill, missing);
@@ -165,9 +171,11 @@ Text format_text(Heap& heap, const Text& text, const FormatSpec& spec) {
     fail(std::string("Unknown format code '") + spec.type + "' for object of type 'str'");
   }
   if (spec.align == '=' && spec.fill != "0") fail("'=' alignment not allowed in string format specifier");
-  const Text cut = spec.precision < 0 ? text : text.slice(0, text.offset_of(static_cast<std::size_t>(spec.precision)));
+  const Text cut =
+      spec.precision < 0 ? text : text.slice(0, text.offset_of(static_cast<std::size_t>(spec.precision)));
   const auto length = static_cast<std::int64_t>(cut.length());
-  if (spec.align != '^') return pad(heap, cut, spec.width, Text(spec.fill), spec.align == '>' ? Side::kRight : Side::kLeft);
+  if (spec.align != '^')
+    return pad(heap, cut, spec.width, Text(spec.fill), spec.align == '>' ? Side::kRight : Side::kLeft);
   const std::int64_t missing = std::max<std::int64_t>(spec.width - length, 0);
   const Text left = pad(heap, cut, length + missing / 2, Text(spec.fill), Side::kRight);
   return pad(heap, left, spec.width, Text(spec.fill), Side::kLeft);

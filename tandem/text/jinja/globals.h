@@ -1,4 +1,5 @@
-// The functions that every template can call: range, dict, namespace, cycler, joiner, raise_exception, strftime_now.
+// The functions that every template can call: range, dict, namespace, cycler, joiner, raise_exception,
+// strftime_now.
 #pragma once
 
 #include "tandem/text/jinja/interpreter.h"

@@ -67,7 +67,9 @@ Interpreter::Flow Interpreter::run(const Statement& statement, Scope& scope) {
   line_ = statement.line;
   switch (statement.kind) {
     case StatementKind::kText: print_text(static_cast<const TextStatement&>(statement).text); break;
-    case StatementKind::kPrint: print(evaluate(*static_cast<const PrintStatement&>(statement).value, scope)); break;
+    case StatementKind::kPrint:
+      print(evaluate(*static_cast<const PrintStatement&>(statement).value, scope));
+      break;
     case StatementKind::kIf: return run_if(static_cast<const IfStatement&>(statement), scope);
     case StatementKind::kFor: return run_for(static_cast<const ForStatement&>(statement), scope);
     case StatementKind::kSet: {
@@ -75,14 +77,20 @@ Interpreter::Flow Interpreter::run(const Statement& statement, Scope& scope) {
       assign(set.target, evaluate(*set.value, scope), scope);
       break;
     }
-    case StatementKind::kSetBlock: run_set_block(static_cast<const SetBlockStatement&>(statement), scope); break;
+    case StatementKind::kSetBlock:
+      run_set_block(static_cast<const SetBlockStatement&>(statement), scope);
+      break;
     case StatementKind::kMacro: {
       const auto& macro = static_cast<const MacroStatement&>(statement);
       scope.set(macro.name, define_macro(macro, scope));
       break;
     }
-    case StatementKind::kCallBlock: run_call_block(static_cast<const CallBlockStatement&>(statement), scope); break;
-    case StatementKind::kFilterBlock: run_filter_block(static_cast<const FilterBlockStatement&>(statement), scope); break;
+    case StatementKind::kCallBlock:
+      run_call_block(static_cast<const CallBlockStatement&>(statement), scope);
+      break;
+    case StatementKind::kFilterBlock:
+      run_filter_block(static_cast<const FilterBlockStatement&>(statement), scope);
+      break;
     case StatementKind::kWith:
     case StatementKind::kScope: return run_with(static_cast<const WithStatement&>(statement), scope);
     case StatementKind::kBreak: return Flow::kBreak;
@@ -172,7 +180,8 @@ void Interpreter::assign(const Target& target, const Value& value, Scope& scope)
 void Interpreter::unpack(const Target& target, const Value& value, Scope& scope) {
   const std::vector<Value> items = iterate(heap_, value);
   if (items.size() != target.items.size()) {
-    fail((items.size() < target.items.size() ? "not enough values to unpack (expected " : "too many values to unpack (expected ") +
+    fail((items.size() < target.items.size() ? "not enough values to unpack (expected "
+                                             : "too many values to unpack (expected ") +
          std::to_string(target.items.size()) + ", got " + std::to_string(items.size()) + ")");
   }
   for (std::size_t i = 0; i < items.size(); ++i) assign(target.items[i], items[i], scope);
@@ -190,7 +199,8 @@ bool Interpreter::apply_test(std::string_view name, const Value& value, const Ar
   return test->holds(*this, value, arguments);
 }
 
-Value Interpreter::make_function(std::string_view name, Value (*call)(Interpreter&, const Value&, const Arguments&),
+Value Interpreter::make_function(std::string_view name,
+                                 Value (*call)(Interpreter&, const Value&, const Arguments&),
                                  const Value& self) {
   auto* function = heap_.make<FunctionObject>();
   function->name = name;

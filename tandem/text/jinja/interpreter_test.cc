@@ -1,4 +1,5 @@
-// A table of what templates may say; tests/python/test_chat_template.py holds a larger one against jinja2 itself.
+// A table of what templates may say; tests/python/test_chat_template.py holds a larger one against jinja2
+// itself.
 #include "tandem/text/jinja/interpreter.h"
 
 #include <gtest/gtest.h>
@@ -12,14 +13,16 @@ namespace tandem::text::jinja {
 namespace {
 
 Json variables() {
-  return Json::parse(R"({"n": 7, "s": "Hello", "l": [3, 1, 2], "d": {"b": 1, "a": [null, true, 0.5]}, "u": "Grüße"})");
+  return Json::parse(
+      R"({"n": 7, "s": "Hello", "l": [3, 1, 2], "d": {"b": 1, "a": [null, true, 0.5]}, "u": "Grüße"})");
 }
 
 Text render_text(std::string_view source) {
   const Template tree = parse_template(source);
   Interpreter interpreter(tree, {}, 0);
   const Json values = variables();
-  for (const auto& [name, value] : values.items()) interpreter.set_global(name, interpreter.heap().from_json(value));
+  for (const auto& [name, value] : values.items())
+    interpreter.set_global(name, interpreter.heap().from_json(value));
   return interpreter.render();
 }
 
@@ -58,13 +61,16 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(
     Statements, Rendering,
     testing::Values(
-        Case{"{% for x in l if x > 1 %}{{ loop.index }}:{{ x }}{{ ',' if not loop.last }}{% endfor %}", "1:3,2:2"},
+        Case{"{% for x in l if x > 1 %}{{ loop.index }}:{{ x }}{{ ',' if not loop.last }}{% endfor %}",
+             "1:3,2:2"},
         Case{"{% for k, v in d.items() %}{{ k }}{% else %}none{% endfor %}", "ba"},
-        Case{"{% set ns = namespace(x=0) %}{% for i in l %}{% set ns.x = ns.x + i %}{% endfor %}{{ ns.x }}", "6"},
+        Case{"{% set ns = namespace(x=0) %}{% for i in l %}{% set ns.x = ns.x + i %}{% endfor %}{{ ns.x }}",
+             "6"},
         Case{"{% for i in l %}{% set y = i %}{% endfor %}{{ y is defined }}", "False"},
         Case{"{% macro m(a, b=2) %}{{ a }}{{ b }}{% endmacro %}{{ m(1) }}{{ m(b=3, a=4) }}", "1243"},
         Case{"{% macro m() %}({{ caller() }}){% endmacro %}{% call m() %}x{% endcall %}", "(x)"},
-        Case{"{% for x in range(9) %}{% if x == 2 %}{% continue %}{% endif %}{% if x == 4 %}{% break %}{% endif %}{{ x }}"
+        Case{"{% for x in range(9) %}{% if x == 2 %}{% continue %}{% endif %}{% if x == 4 %}{% break %}{% "
+             "endif %}{{ x }}"
              "{% endfor %}",
              "013"},
         Case{"{% set x | upper %}a{{ n }}{% endset %}[{{ x }}]", "[A7]"},
@@ -88,19 +94,22 @@ TEST(Interpreter, passes_on_the_words_of_raise_exception) {
 }
 
 TEST(Interpreter, names_line_and_column_of_a_syntax_error) {
-  EXPECT_EQ(failure("ab\n{% if x %}\n{{ 1 + }}"), "corrupt: chat template, line 3, column 8: expected an expression, got '}}'");
+  EXPECT_EQ(failure("ab\n{% if x %}\n{{ 1 + }}"),
+            "corrupt: chat template, line 3, column 8: expected an expression, got '}}'");
   EXPECT_EQ(failure("{% nope %}"), "corrupt: chat template, line 1, column 4: unknown or misplaced tag 'nope'");
   EXPECT_EQ(failure("\xff"), "corrupt: chat template, line 1, column 1: the template is not valid UTF-8");
 }
 
 TEST(Interpreter, an_unknown_filter_fails_only_where_it_is_reached) {
   EXPECT_EQ(render("{% if false %}{{ s | from_json }}{% endif %}ok"), "ok");
-  EXPECT_EQ(failure("{{ s | from_json }}"), "invalid_argument: chat template, line 1: no filter named 'from_json'");
+  EXPECT_EQ(failure("{{ s | from_json }}"),
+            "invalid_argument: chat template, line 1: no filter named 'from_json'");
 }
 
 TEST(Interpreter, the_sandbox_keeps_values_as_they_are) {
-  EXPECT_EQ(failure("{{ l.append(1) }}"),
-            "invalid_argument: chat template, line 1: access to attribute 'append' of 'list' object is unsafe.");
+  EXPECT_EQ(
+      failure("{{ l.append(1) }}"),
+      "invalid_argument: chat template, line 1: access to attribute 'append' of 'list' object is unsafe.");
   EXPECT_EQ(render("{{ s.__class__ is defined }}"), "False");
 }
 
@@ -111,7 +120,8 @@ TEST(Interpreter, follows_request_text) {
 }
 
 TEST(Interpreter, threads_share_a_template) {
-  const Template tree = parse_template("{% macro m(x) %}{{ x }}{% endmacro %}{% for i in range(50) %}{{ m(i) }}{% endfor %}");
+  const Template tree =
+      parse_template("{% macro m(x) %}{{ x }}{% endmacro %}{% for i in range(50) %}{{ m(i) }}{% endfor %}");
   std::vector<std::string> texts(4);
   std::vector<std::thread> threads;
   for (std::string& text : texts) {

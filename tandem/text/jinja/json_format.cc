@@ -138,6 +138,8 @@ class JsonWriter {
 
 }  // namespace
 
-Text to_json(Heap& heap, const Value& value, const JsonStyle& style) { return JsonWriter(heap, style).run(value); }
+Text to_json(Heap& heap, const Value& value, const JsonStyle& style) {
+  return JsonWriter(heap, style).run(value);
+}
 
 }  // namespace tandem::text::jinja

@@ -156,7 +156,8 @@ class Lexer {
       advance(skip_spaces(place_));
       if (place_ >= source_.size()) fail_at(line, column, "a tag is opened and never closed");
       if (brackets_.empty()) {
-        const std::size_t end = match_close(place_, is_block ? "%}" : "}}", /*plus_allowed=*/is_block, /*trim=*/is_block);
+        const std::size_t end =
+            match_close(place_, is_block ? "%}" : "}}", /*plus_allowed=*/is_block, /*trim=*/is_block);
         if (end != kNone) {
           add(is_block ? TokenType::kBlockEnd : TokenType::kVariableEnd, "");
           advance(end);
@@ -177,7 +178,8 @@ class Lexer {
 
   void lex_name() {
     std::size_t end = place_;
-    while (end < source_.size() && is_identifier_part(code_point_at(source_, end))) end += character_size(source_, end);
+    while (end < source_.size() && is_identifier_part(code_point_at(source_, end)))
+      end += character_size(source_, end);
     add(TokenType::kName, source_.substr(place_, end - place_));
     advance(end);
   }
@@ -186,7 +188,8 @@ class Lexer {
     std::size_t end = place_ + 1;
     while (end < source_.size() && source_[end] != quote) end += source_[end] == '\\' ? 2 : 1;
     if (end >= source_.size()) fail_here("a string is never closed");
-    add(TokenType::kString, decode_string_literal(std::string_view(source_).substr(place_ + 1, end - place_ - 1)));
+    add(TokenType::kString,
+        decode_string_literal(std::string_view(source_).substr(place_ + 1, end - place_ - 1)));
     advance(end + 1);
   }
 
@@ -262,7 +265,9 @@ class Lexer {
     brackets_.pop_back();
   }
 
-  void add(TokenType type, std::string text) { tokens_.push_back({type, std::move(text), line_, column_at(place_)}); }
+  void add(TokenType type, std::string text) {
+    tokens_.push_back({type, std::move(text), line_, column_at(place_)});
+  }
   void add_data(std::string text) {
     if (!text.empty()) add(TokenType::kData, std::move(text));
   }
@@ -295,8 +300,8 @@ std::vector<Token> tokenize(std::string_view source) {
 }
 
 void fail_at(int line, int column, const std::string& message) {
-  throw Error(Code::kCorrupt, "chat template, line " + std::to_string(line) + ", column " + std::to_string(column) +
-                                  ": " + message);
+  throw Error(Code::kCorrupt, "chat template, line " + std::to_string(line) + ", column " +
+                                  std::to_string(column) + ": " + message);
 }
 
 }  // namespace tandem::text::jinja

@@ -1,5 +1,5 @@
-// Splits Jinja source into tokens, with the white-space rules of transformers' environment: trim_blocks and lstrip_blocks
-// on, one trailing newline dropped, every line ending read as "\n".
+// Splits Jinja source into tokens, with the white-space rules of transformers' environment: trim_blocks and
+// lstrip_blocks on, one trailing newline dropped, every line ending read as "\n".
 #pragma once
 
 #include <string>

@@ -26,7 +26,8 @@ std::string_view symbol(BinaryOp op) {
 }
 
 Origin either(const Value& a, const Value& b) {
-  return a.origin() == Origin::kRequest || b.origin() == Origin::kRequest ? Origin::kRequest : Origin::kTemplate;
+  return a.origin() == Origin::kRequest || b.origin() == Origin::kRequest ? Origin::kRequest
+                                                                          : Origin::kTemplate;
 }
 
 [[noreturn]] void fail_overflow() { fail("the integer result is too large"); }
@@ -173,15 +174,16 @@ Value apply_binary(Heap& heap, BinaryOp op, const Value& a, const Value& b) {
     if ((a.is_string() || a.is_sequence()) && b.is_integral()) return repeat(heap, a, b.as_int());
     if (a.is_integral() && (b.is_string() || b.is_sequence())) return repeat(heap, b, a.as_int());
   }
-  fail("unsupported operand type(s) for " + std::string(symbol(op)) + ": '" + std::string(type_name(a)) + "' and '" +
-       std::string(type_name(b)) + "'");
+  fail("unsupported operand type(s) for " + std::string(symbol(op)) + ": '" + std::string(type_name(a)) +
+       "' and '" + std::string(type_name(b)) + "'");
 }
 
 Value apply_sign(const Value& a, bool negate) {
   check_defined(a);
   if (a.is(Kind::kFloat)) return Value::number(negate ? -a.as_double() : a.as_double(), a.origin());
   if (!a.is_integral()) {
-    fail(std::string("bad operand type for unary ") + (negate ? "-" : "+") + ": '" + std::string(type_name(a)) + "'");
+    fail(std::string("bad operand type for unary ") + (negate ? "-" : "+") + ": '" + std::string(type_name(a)) +
+         "'");
   }
   if (negate && a.as_int() == kMin) fail_overflow();
   return Value::integer(negate ? -a.as_int() : a.as_int(), a.origin());
@@ -196,7 +198,8 @@ bool apply_compare(Heap& heap, CompareOp op, const Value& a, const Value& b) {
     case CompareOp::kNotIn: return !contains(heap, b, a);
     default: break;
   }
-  const bool is_nan = (a.is(Kind::kFloat) && std::isnan(a.as_double())) || (b.is(Kind::kFloat) && std::isnan(b.as_double()));
+  const bool is_nan =
+      (a.is(Kind::kFloat) && std::isnan(a.as_double())) || (b.is(Kind::kFloat) && std::isnan(b.as_double()));
   switch (op) {
     case CompareOp::kLess: return compare(heap, a, b, "<") < 0 && !is_nan;
     case CompareOp::kLessEqual: return compare(heap, a, b, "<=") <= 0 && !is_nan;
@@ -223,8 +226,8 @@ SliceRange slice_range(std::int64_t length, std::optional<std::int64_t> start, s
   return {first, distance > 0 ? (distance - 1) / magnitude + 1 : 0, stride};
 }
 
-Value slice_value(Heap& heap, const Value& value, std::optional<std::int64_t> start, std::optional<std::int64_t> stop,
-                  std::optional<std::int64_t> step) {
+Value slice_value(Heap& heap, const Value& value, std::optional<std::int64_t> start,
+                  std::optional<std::int64_t> stop, std::optional<std::int64_t> step) {
   check_defined(value);
   if (value.is_string()) {
     const Text& text = value.text();
@@ -233,8 +236,9 @@ Value slice_value(Heap& heap, const Value& value, std::optional<std::int64_t> st
     if (range.count == 0) return heap.string(Text().as_markup(text.is_markup()));
     if (range.step == 1) {
       const std::size_t begin = text.offset_of(static_cast<std::size_t>(range.start));
-      const std::size_t end = text.is_ascii() ? begin + static_cast<std::size_t>(range.count)
-                                              : text.offset_of(static_cast<std::size_t>(range.start + range.count));
+      const std::size_t end = text.is_ascii()
+                                  ? begin + static_cast<std::size_t>(range.count)
+                                  : text.offset_of(static_cast<std::size_t>(range.start + range.count));
       return heap.string(text.slice(begin, end));
     }
     const std::vector<Value> characters = iterate(heap, value);
@@ -250,8 +254,10 @@ Value slice_value(Heap& heap, const Value& value, std::optional<std::int64_t> st
   const std::vector<Value> items = iterate(heap, value);
   const SliceRange range = slice_range(static_cast<std::int64_t>(items.size()), start, stop, step);
   std::vector<Value> taken;
-  for (std::int64_t i = 0; i < range.count; ++i) taken.push_back(items[static_cast<std::size_t>(range.start + i * range.step)]);
-  return value.is(Kind::kTuple) ? heap.tuple(std::move(taken), value.origin()) : heap.list(std::move(taken), value.origin());
+  for (std::int64_t i = 0; i < range.count; ++i)
+    taken.push_back(items[static_cast<std::size_t>(range.start + i * range.step)]);
+  return value.is(Kind::kTuple) ? heap.tuple(std::move(taken), value.origin())
+                                : heap.list(std::move(taken), value.origin());
 }
 
 }  // namespace tandem::text::jinja

@@ -18,7 +18,7 @@ struct SliceRange {
 SliceRange slice_range(std::int64_t length, std::optional<std::int64_t> start, std::optional<std::int64_t> stop,
                        std::optional<std::int64_t> step);
 /// value[start:stop:step] of a string, list, tuple or range.
-Value slice_value(Heap& heap, const Value& value, std::optional<std::int64_t> start, std::optional<std::int64_t> stop,
-                  std::optional<std::int64_t> step);
+Value slice_value(Heap& heap, const Value& value, std::optional<std::int64_t> start,
+                  std::optional<std::int64_t> stop, std::optional<std::int64_t> step);
 
 }  // namespace tandem::text::jinja

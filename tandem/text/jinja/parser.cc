@@ -27,7 +27,8 @@ class StatementParser : public ExpressionParser {
     return false;
   }
 
-  /// Statements up to {% with one of `ends`, whose tag is left open at that word; or up to the end of the template.
+  /// Statements up to {% with one of `ends`, whose tag is left open at that word; or up to the end of the
+  /// template.
   Body parse_body(Words ends) {
     const Nest nest(*this);
     Body body;
@@ -132,7 +133,8 @@ class StatementParser : public ExpressionParser {
     tuple.is_tuple = true;
     tuple.items.push_back(std::move(first));
     while (skip_operator(",")) {
-      if (is_word("in") || is_operator("=") || is_operator(")") || current().type == TokenType::kBlockEnd) break;
+      if (is_word("in") || is_operator("=") || is_operator(")") || current().type == TokenType::kBlockEnd)
+        break;
       tuple.items.push_back(parse_one_target());
     }
     return tuple;
@@ -264,7 +266,9 @@ class StatementParser : public ExpressionParser {
 
 Template parse_template(std::string_view source) {
   if (source.size() > kMaxTemplateBytes) {
-    fail_at(1, 1, std::to_string(source.size()) + " bytes, at most " + std::to_string(kMaxTemplateBytes) + " are read");
+    fail_at(
+        1, 1,
+        std::to_string(source.size()) + " bytes, at most " + std::to_string(kMaxTemplateBytes) + " are read");
   }
   Template tree;
   StatementParser(tokenize(source), tree).run();

@@ -31,7 +31,8 @@ class PercentFormatter {
       if (percent < text.size()) append_field();
       heap_.check_text_size(builder_.size());
     }
-    if (next_ < values_.size() && !may_leave_values_) fail("not all arguments converted during string formatting");
+    if (next_ < values_.size() && !may_leave_values_)
+      fail("not all arguments converted during string formatting");
     Text result = builder_.take();
     return format_.is_markup() ? result.as_markup(true) : result;
   }
@@ -52,7 +53,8 @@ class PercentFormatter {
     ++place_;
     const Value& value = next_value();
     if (!value.is_integral()) fail("* wants int");
-    if (value.as_int() > kMaxFieldWidth || value.as_int() < -kMaxFieldWidth) fail("a width in a format is too large");
+    if (value.as_int() > kMaxFieldWidth || value.as_int() < -kMaxFieldWidth)
+      fail("a width in a format is too large");
     return value.as_int();
   }
 
@@ -107,7 +109,8 @@ class PercentFormatter {
     check_defined(value);
     if (type == 'c') return append_character(value, spec);
     if (!value.is_number()) {
-      fail(std::string("%") + type + " format: a real number is required, not " + std::string(type_name(value)));
+      fail(std::string("%") + type + " format: a real number is required, not " +
+           std::string(type_name(value)));
     }
     const bool wants_integer = std::string_view("diuxXo").find(type) != std::string_view::npos;
     if (!wants_integer && std::string_view("eEfFgG").find(type) == std::string_view::npos) {
@@ -127,7 +130,8 @@ class PercentFormatter {
 
   static Value as_integer(const Value& value, char type) {
     if (!value.is(Kind::kFloat)) return value;
-    if (type == 'x' || type == 'X' || type == 'o') fail(std::string("%") + type + " format: an integer is required, not float");
+    if (type == 'x' || type == 'X' || type == 'o')
+      fail(std::string("%") + type + " format: an integer is required, not float");
     if (!(std::fabs(value.as_double()) < 9.2e18)) fail("cannot convert float to integer");
     return Value::integer(static_cast<std::int64_t>(value.as_double()));
   }
@@ -142,7 +146,8 @@ class PercentFormatter {
     bare.align = '=';
     bare.fill = "0";
     std::string text = format_number(number, bare);
-    const std::size_t missing = static_cast<std::size_t>(std::max<std::int64_t>(spec.width - static_cast<std::int64_t>(text.size()), 0));
+    const std::size_t missing = static_cast<std::size_t>(
+        std::max<std::int64_t>(spec.width - static_cast<std::int64_t>(text.size()), 0));
     return spec.align == '<' ? text + std::string(missing, ' ') : std::string(missing, spec.fill[0]) + text;
   }
 
@@ -150,8 +155,10 @@ class PercentFormatter {
     FormatSpec plain = spec;
     plain.align = spec.align == '=' ? '>' : spec.align;
     plain.fill = " ";
-    if (value.is_string() && value.text().length() == 1) return builder_.append(format_text(heap_, value.text(), plain));
-    if (!value.is_integral() || value.as_int() < 0 || value.as_int() > 0x10FFFF) fail("%c requires int or char");
+    if (value.is_string() && value.text().length() == 1)
+      return builder_.append(format_text(heap_, value.text(), plain));
+    if (!value.is_integral() || value.as_int() < 0 || value.as_int() > 0x10FFFF)
+      fail("%c requires int or char");
     std::string character;
     append_utf8(character, static_cast<std::uint32_t>(value.as_int()));
     builder_.append(format_text(heap_, Text(character, value.origin()), plain));

@@ -54,7 +54,8 @@ class LiteralDecoder {
     std::uint32_t value = 0;
     std::size_t count = 0;
     while (count < max && at + count < quoted_.size() && digit_of(quoted_[at + count]) < base) {
-      value = value * static_cast<std::uint32_t>(base) + static_cast<std::uint32_t>(digit_of(quoted_[at + count]));
+      value =
+          value * static_cast<std::uint32_t>(base) + static_cast<std::uint32_t>(digit_of(quoted_[at + count]));
       ++count;
     }
     if (count < min) {

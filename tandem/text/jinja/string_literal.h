@@ -6,8 +6,8 @@
 
 namespace tandem::text::jinja {
 
-/// The string between the quotes, decoded. Unknown and malformed escapes stay as they are; a pair of surrogates becomes
-/// the character it means.
+/// The string between the quotes, decoded. Unknown and malformed escapes stay as they are; a pair of surrogates
+/// becomes the character it means.
 std::string decode_string_literal(std::string_view quoted);
 
 }  // namespace tandem::text::jinja

@@ -17,10 +17,13 @@ using Args = const Arguments&;
 Value text_value(Interpreter& interpreter, Text text) { return interpreter.heap().string(std::move(text)); }
 
 /// What Markup puts in is escaped, and gives Markup.
-Text like(const Value& self, const Text& argument) { return self.text().is_markup() ? escape_html(argument) : argument; }
+Text like(const Value& self, const Text& argument) {
+  return self.text().is_markup() ? escape_html(argument) : argument;
+}
 Value like(Interpreter& interpreter, const Value& self, Text result) {
-  return text_value(interpreter, result.is_markup() == self.text().is_markup() ? std::move(result)
-                                                                               : result.as_markup(self.text().is_markup()));
+  return text_value(interpreter, result.is_markup() == self.text().is_markup()
+                                     ? std::move(result)
+                                     : result.as_markup(self.text().is_markup()));
 }
 
 template <Side side>
@@ -39,13 +42,15 @@ Value map_method(Interpreter& interpreter, Self self, Args arguments) {
 Value replace_method(Interpreter& interpreter, Self self, Args arguments) {
   const Bound bound("replace", arguments, {"old", "new", "count"});
   const Text to = like(self, bound.text(1));
-  return like(interpreter, self, replace(interpreter.heap(), self.text(), bound.text(0), to, bound.integer_or(2, -1)));
+  return like(interpreter, self,
+              replace(interpreter.heap(), self.text(), bound.text(0), to, bound.integer_or(2, -1)));
 }
 
 template <std::vector<Value> (*split_text)(Heap&, const Text&, const Text*, std::int64_t)>
 Value split_method(Interpreter& interpreter, Self self, Args arguments) {
   const Bound bound("split", arguments, {"sep", "maxsplit"});
-  return interpreter.heap().list(split_text(interpreter.heap(), self.text(), bound.text_or_null(0), bound.integer_or(1, -1)));
+  return interpreter.heap().list(
+      split_text(interpreter.heap(), self.text(), bound.text_or_null(0), bound.integer_or(1, -1)));
 }
 
 Value split_lines_method(Interpreter& interpreter, Self self, Args arguments) {
@@ -59,7 +64,8 @@ Value join_method(Interpreter& interpreter, Self self, Args arguments) {
   for (std::size_t i = 0; i < items.size(); ++i) {
     check_defined(items[i]);
     if (!items[i].is_string()) {
-      fail("sequence item " + std::to_string(i) + ": expected str instance, " + std::string(type_name(items[i])) + " found");
+      fail("sequence item " + std::to_string(i) + ": expected str instance, " +
+           std::string(type_name(items[i])) + " found");
     }
     if (self.text().is_markup()) items[i] = interpreter.heap().string(escape_html(items[i].text()));
   }
@@ -73,7 +79,8 @@ std::pair<std::size_t, std::size_t> searched_bytes(const Text& text, const Bound
     if (!bound.has(place) || bound.at(place).is_none()) return std::nullopt;
     return bound.integer_or(place, 0);
   };
-  const SliceRange range = slice_range(static_cast<std::int64_t>(text.length()), index(1), index(2), std::nullopt);
+  const SliceRange range =
+      slice_range(static_cast<std::int64_t>(text.length()), index(1), index(2), std::nullopt);
   return {text.offset_of(static_cast<std::size_t>(range.start)),
           text.offset_of(static_cast<std::size_t>(range.start + range.count))};
 }
@@ -85,7 +92,8 @@ Value affix_method(Interpreter& interpreter, Self self, Args arguments) {
   const std::string_view text = self.text().view().substr(begin, end - begin);
   const auto matches = [&](const Value& affix) {
     check_defined(affix);
-    if (!affix.is_string()) fail("startswith and endswith take a str or a tuple of str, not " + std::string(type_name(affix)));
+    if (!affix.is_string())
+      fail("startswith and endswith take a str or a tuple of str, not " + std::string(type_name(affix)));
     return at_end ? text.ends_with(affix.text().view()) : text.starts_with(affix.text().view());
   };
   if (!bound.at(0).is(Kind::kTuple)) return Value::boolean(matches(bound.at(0)));
@@ -115,7 +123,9 @@ Value count_method(Interpreter& interpreter, Self self, Args arguments) {
   if (sub.empty()) return Value::integer(static_cast<std::int64_t>(count_characters(searched)) + 1);
   std::int64_t count = 0;
   spend_search(interpreter.heap(), searched, sub);
-  for (std::size_t at = searched.find(sub); at != std::string_view::npos; at = searched.find(sub, at + sub.size())) ++count;
+  for (std::size_t at = searched.find(sub); at != std::string_view::npos;
+       at = searched.find(sub, at + sub.size()))
+    ++count;
   return Value::integer(count);
 }
 
@@ -140,7 +150,8 @@ Value zfill_method(Interpreter& interpreter, Self self, Args arguments) {
   const std::int64_t width = bound.integer_or(0, 0) - (has_sign ? 1 : 0);
   TextBuilder builder;
   if (has_sign) builder.append(text, 0, 1);
-  builder.append(pad(interpreter.heap(), text.slice(has_sign ? 1 : 0, text.size()), width, Text("0"), Side::kRight));
+  builder.append(
+      pad(interpreter.heap(), text.slice(has_sign ? 1 : 0, text.size()), width, Text("0"), Side::kRight));
   return like(interpreter, self, builder.take());
 }
 
@@ -164,8 +175,10 @@ template <bool at_end>
 Value remove_affix_method(Interpreter& interpreter, Self self, Args arguments) {
   const Bound bound("removeprefix", arguments, {"affix"});
   const Text &text = self.text(), &affix = bound.text(0);
-  if (at_end && text.view().ends_with(affix.view())) return text_value(interpreter, text.slice(0, text.size() - affix.size()));
-  if (!at_end && text.view().starts_with(affix.view())) return text_value(interpreter, text.slice(affix.size(), text.size()));
+  if (at_end && text.view().ends_with(affix.view()))
+    return text_value(interpreter, text.slice(0, text.size() - affix.size()));
+  if (!at_end && text.view().starts_with(affix.view()))
+    return text_value(interpreter, text.slice(affix.size(), text.size()));
   return self;
 }
 
@@ -203,7 +216,9 @@ Value all_method(Interpreter&, Self self, Args arguments) {
   return Value::boolean(!text.empty());
 }
 
-bool is_alphanumeric(std::uint32_t c) { return is_alphabetic(c) || is_decimal(c) || is_digit(c) || is_numeric(c); }
+bool is_alphanumeric(std::uint32_t c) {
+  return is_alphabetic(c) || is_decimal(c) || is_digit(c) || is_numeric(c);
+}
 
 /// islower and isupper: some character is of that case, and none of another.
 template <bool (*holds)(std::uint32_t)>

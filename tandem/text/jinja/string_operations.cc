@@ -69,7 +69,8 @@ bool is_final_sigma(std::string_view text, std::size_t byte) {
     break;
   }
   if (!has_letter_before) return false;
-  for (std::size_t after = byte + character_size(text, byte); after < text.size(); after += character_size(text, after)) {
+  for (std::size_t after = byte + character_size(text, byte); after < text.size();
+       after += character_size(text, after)) {
     const std::uint32_t c = code_point_at(text, after);
     if (!is_case_ignorable(c)) return !is_cased(c);
   }
@@ -82,7 +83,9 @@ std::string lower_at(std::string_view text, std::uint32_t c, std::size_t byte) {
   return to_lower(c);
 }
 
-Value piece(Heap& heap, const Text& text, std::size_t begin, std::size_t end) { return heap.string(text.slice(begin, end)); }
+Value piece(Heap& heap, const Text& text, std::size_t begin, std::size_t end) {
+  return heap.string(text.slice(begin, end));
+}
 
 std::size_t skip_while(const Text& text, std::size_t byte, bool space) {
   while (byte < text.size() && is_space(code_point_at(text.view(), byte)) == space) {
@@ -135,7 +138,8 @@ std::vector<Value> split_at_space_from_right(Heap& heap, const Text& text, std::
 std::size_t line_break_size(std::string_view text, std::size_t byte) {
   const std::uint32_t c = code_point_at(text, byte);
   if (c == '\r') return byte + 1 < text.size() && text[byte + 1] == '\n' ? 2 : 1;
-  const bool breaks = (c >= '\n' && c <= '\f') || (c >= 0x1C && c <= 0x1E) || c == 0x85 || c == 0x2028 || c == 0x2029;
+  const bool breaks =
+      (c >= '\n' && c <= '\f') || (c >= 0x1C && c <= 0x1E) || c == 0x85 || c == 0x2028 || c == 0x2029;
   return breaks ? character_size(text, byte) : 0;
 }
 
@@ -188,7 +192,8 @@ Text to_upper(const Text& text) {
 }
 
 Text to_lower(const Text& text) {
-  return map_characters(text, [&](std::uint32_t c, std::size_t byte) { return lower_at(text.view(), c, byte); });
+  return map_characters(text,
+                        [&](std::uint32_t c, std::size_t byte) { return lower_at(text.view(), c, byte); });
 }
 
 Text capitalize(const Text& text) {
@@ -229,7 +234,8 @@ std::vector<Value> split(Heap& heap, const Text& text, const Text* separator, st
   return parts;
 }
 
-std::vector<Value> split_from_right(Heap& heap, const Text& text, const Text* separator, std::int64_t max_splits) {
+std::vector<Value> split_from_right(Heap& heap, const Text& text, const Text* separator,
+                                    std::int64_t max_splits) {
   if (separator == nullptr) return split_at_space_from_right(heap, text, max_splits);
   check_separator(*separator);
   spend_search(heap, text.view(), separator->view());

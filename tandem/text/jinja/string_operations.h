@@ -24,7 +24,8 @@ Text swap_case(const Text& text);
 Text title(const Text& text);
 /// `separator` nullptr: at white space. `max_splits` negative: no bound.
 std::vector<Value> split(Heap& heap, const Text& text, const Text* separator, std::int64_t max_splits);
-std::vector<Value> split_from_right(Heap& heap, const Text& text, const Text* separator, std::int64_t max_splits);
+std::vector<Value> split_from_right(Heap& heap, const Text& text, const Text* separator,
+                                    std::int64_t max_splits);
 std::vector<Value> split_lines(Heap& heap, const Text& text, bool keep_ends);
 Text join(Heap& heap, const Text& separator, const std::vector<Value>& items);
 /// `width` characters, filled left and right with `fill`: Side is where the text stands, kBoth in the middle.

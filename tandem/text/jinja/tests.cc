@@ -35,8 +35,8 @@ bool is_iterable_value(const Value& value) { return is_iterable(value); }
 bool is_sequence(const Value& value) { return length_of(value).has_value() && !value.is(Kind::kView); }
 bool is_markup(const Value& value) { return value.is_string() && value.text().is_markup(); }
 bool is_callable(const Value& value) {
-  return value.is(Kind::kFunction) || value.is(Kind::kMacro) || value.is(Kind::kLoop) || value.is(Kind::kJoiner) ||
-         value.is_undefined();
+  return value.is(Kind::kFunction) || value.is(Kind::kMacro) || value.is(Kind::kLoop) ||
+         value.is(Kind::kJoiner) || value.is_undefined();
 }
 
 template <CompareOp op>
@@ -77,8 +77,12 @@ bool case_test(Interpreter& interpreter, In value, Args arguments, std::string_v
   const Value text = Value::string(&to_text(interpreter.heap(), value));
   return find_string_method(method)(interpreter, text, {}).as_bool();
 }
-bool lower_test(Interpreter& interpreter, In value, Args arguments) { return case_test(interpreter, value, arguments, "islower"); }
-bool upper_test(Interpreter& interpreter, In value, Args arguments) { return case_test(interpreter, value, arguments, "isupper"); }
+bool lower_test(Interpreter& interpreter, In value, Args arguments) {
+  return case_test(interpreter, value, arguments, "islower");
+}
+bool upper_test(Interpreter& interpreter, In value, Args arguments) {
+  return case_test(interpreter, value, arguments, "isupper");
+}
 
 bool filter_test(Interpreter& interpreter, In value, Args arguments) {
   const Bound bound("filter", arguments, {});

@@ -1,5 +1,5 @@
-// Text that knows which of its bytes came from a request. Every string of the Jinja interpreter is one of these, so that
-// the rendered prompt can tell a template's control tokens from a client's words.
+// Text that knows which of its bytes came from a request. Every string of the Jinja interpreter is one of
+// these, so that the rendered prompt can tell a template's control tokens from a client's words.
 #pragma once
 
 #include <cstddef>
@@ -40,7 +40,8 @@ class Text {
   std::size_t offset_of(std::size_t index) const;
   /// Bytes [begin, end) with their origins.
   Text slice(std::size_t begin, std::size_t end) const;
-  /// Result of the `safe` and `escape` filters, markupsafe's Markup: joining it to plain text escapes the latter.
+  /// Result of the `safe` and `escape` filters, markupsafe's Markup: joining it to plain text escapes the
+  /// latter.
   bool is_markup() const { return is_markup_; }
   Text as_markup(bool markup) const;
   /// Calls `visit(begin, end, origin)` for each stretch of bytes of one origin, in order.

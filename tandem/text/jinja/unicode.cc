@@ -58,7 +58,8 @@ std::uint32_t code_point_at(std::string_view text, std::size_t byte) {
 }
 
 std::size_t count_characters(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation(c); }));
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation(c); }));
 }
 
 void append_utf8(std::string& out, std::uint32_t code_point) {
@@ -76,7 +77,8 @@ bool is_valid_utf8(std::string_view text) {
     }
     utf8proc_int32_t code_point = -1;
     const auto left = static_cast<utf8proc_ssize_t>(std::min<std::size_t>(text.size() - byte, 4));
-    const auto size = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data() + byte), left, &code_point);
+    const auto size =
+        utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data() + byte), left, &code_point);
     if (size <= 0) return false;
     byte += static_cast<std::size_t>(size);
   }
@@ -127,10 +129,11 @@ bool is_digit(std::uint32_t c) {
   if (is_decimal(c)) return true;
   const auto between = [c](std::uint32_t first, std::uint32_t last) { return c >= first && c <= last; };
   return c == 0xB2 || c == 0xB3 || c == 0xB9 || between(0x1369, 0x1371) || c == 0x19DA || c == 0x2070 ||
-         between(0x2074, 0x2079) || between(0x2080, 0x2089) || between(0x2460, 0x2468) || between(0x2474, 0x247C) ||
-         between(0x2488, 0x2490) || c == 0x24EA || between(0x24F5, 0x24FD) || c == 0x24FF ||
-         between(0x2776, 0x277E) || between(0x2780, 0x2788) || between(0x278A, 0x2792) || between(0x10A40, 0x10A43) ||
-         between(0x10E60, 0x10E68) || between(0x11052, 0x1105A) || between(0x1F100, 0x1F10A);
+         between(0x2074, 0x2079) || between(0x2080, 0x2089) || between(0x2460, 0x2468) ||
+         between(0x2474, 0x247C) || between(0x2488, 0x2490) || c == 0x24EA || between(0x24F5, 0x24FD) ||
+         c == 0x24FF || between(0x2776, 0x277E) || between(0x2780, 0x2788) || between(0x278A, 0x2792) ||
+         between(0x10A40, 0x10A43) || between(0x10E60, 0x10E68) || between(0x11052, 0x1105A) ||
+         between(0x1F100, 0x1F10A);
 }
 
 bool is_numeric(std::uint32_t c) {

@@ -1,5 +1,5 @@
-// Characters of UTF-8 text as Python's str sees them: classes, case, white space. Used by the Jinja lexer, string methods and
-// repr; over utf8proc.
+// Characters of UTF-8 text as Python's str sees them: classes, case, white space. Used by the Jinja lexer,
+// string methods and repr; over utf8proc.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,8 @@
 
 namespace tandem::text::jinja {
 
-/// Bytes of the character at `byte` (1 to 4, never past the end); a stray continuation byte counts as one character.
+/// Bytes of the character at `byte` (1 to 4, never past the end); a stray continuation byte counts as one
+/// character.
 std::size_t character_size(std::string_view text, std::size_t byte);
 /// The code point at `byte`; U+FFFD for malformed bytes.
 std::uint32_t code_point_at(std::string_view text, std::size_t byte);

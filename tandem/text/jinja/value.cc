@@ -33,7 +33,8 @@ bool equal_dicts(Heap& heap, const Dict& a, const Dict& b, int depth) {
 }
 
 void check_depth(int depth) {
-  if (depth > kMaxValueDepth) fail("values are nested deeper than " + std::to_string(kMaxValueDepth) + " levels");
+  if (depth > kMaxValueDepth)
+    fail("values are nested deeper than " + std::to_string(kMaxValueDepth) + " levels");
 }
 
 /// Numbers of every type share a rank, because 1 == 1.0 == True is one key.
@@ -55,7 +56,8 @@ bool is_hashable_within(const Value& value, int& num_values) {
   if (value.is(Kind::kList) || value.is_dict() || value.is(Kind::kView)) return false;
   if (!value.is(Kind::kTuple)) return true;
   const std::vector<Value>& items = value.list().items;
-  return std::all_of(items.begin(), items.end(), [&](const Value& item) { return is_hashable_within(item, num_values); });
+  return std::all_of(items.begin(), items.end(),
+                     [&](const Value& item) { return is_hashable_within(item, num_values); });
 }
 
 }  // namespace
@@ -141,7 +143,8 @@ bool Dict::is_same_key(const Value& a, const Value& b) {
 
 std::size_t Dict::position(const Value& key) const {
   if (items.size() < kIndexFrom) {
-    const auto found = std::find_if(items.begin(), items.end(), [&](const auto& item) { return is_same_key(item.first, key); });
+    const auto found = std::find_if(items.begin(), items.end(),
+                                    [&](const auto& item) { return is_same_key(item.first, key); });
     return static_cast<std::size_t>(found - items.begin());
   }
   for (std::size_t i = index_.size(); i < items.size(); ++i) index_.emplace(items[i].first, i);
@@ -175,7 +178,8 @@ void Dict::set(const Value& key, const Value& value) {
 }
 
 void Heap::spend(std::uint64_t count) {
-  if (count > budget_.steps) fail("the template takes too many steps; it may not be meant for this conversation");
+  if (count > budget_.steps)
+    fail("the template takes too many steps; it may not be meant for this conversation");
   budget_.steps -= count;
 }
 
@@ -313,11 +317,13 @@ bool equal(Heap& heap, const Value& a, const Value& b, int depth) {
       if (a.text().size() == b.text().size()) heap.spend(a.text().size() / 64);
       return a.text() == b.text();
     case Kind::kList:
-    case Kind::kTuple: return &a.list() == &b.list() || equal_items(heap, a.list().items, b.list().items, depth);
+    case Kind::kTuple:
+      return &a.list() == &b.list() || equal_items(heap, a.list().items, b.list().items, depth);
     case Kind::kDict: return &a.dict() == &b.dict() || equal_dicts(heap, a.dict(), b.dict(), depth);
     case Kind::kRange: {
       const auto &x = static_cast<RangeObject&>(*a.object()), &y = static_cast<RangeObject&>(*b.object());
-      return x.size() == y.size() && (x.size() == 0 || (x.start == y.start && (x.size() == 1 || x.step == y.step)));
+      return x.size() == y.size() &&
+             (x.size() == 0 || (x.start == y.start && (x.size() == 1 || x.step == y.step)));
     }
     default: return a.object() == b.object();
   }
@@ -341,8 +347,8 @@ int compare(Heap& heap, const Value& a, const Value& b, std::string_view operati
     }
     return sign(x.size() < y.size(), x.size() > y.size());
   }
-  fail("'" + std::string(operation) + "' not supported between instances of '" + std::string(type_name(a)) + "' and '" +
-       std::string(type_name(b)) + "'");
+  fail("'" + std::string(operation) + "' not supported between instances of '" + std::string(type_name(a)) +
+       "' and '" + std::string(type_name(b)) + "'");
 }
 
 bool is_hashable(const Value& value) {
@@ -392,7 +398,8 @@ std::vector<Value> iterate(Heap& heap, const Value& value) {
     case Kind::kRange: {
       const auto& range = static_cast<RangeObject&>(*value.object());
       heap.spend(static_cast<std::uint64_t>(range.size()));
-      for (std::int64_t i = 0; i < range.size(); ++i) items.push_back(Value::integer(range.start + i * range.step));
+      for (std::int64_t i = 0; i < range.size(); ++i)
+        items.push_back(Value::integer(range.start + i * range.step));
       return items;
     }
     case Kind::kString: {
@@ -420,7 +427,8 @@ bool contains(Heap& heap, const Value& container, const Value& item) {
     check_hashable(item);
     return container.dict().find(item) != nullptr;
   }
-  if (!is_iterable(container)) fail("argument of type '" + std::string(type_name(container)) + "' is not iterable");
+  if (!is_iterable(container))
+    fail("argument of type '" + std::string(type_name(container)) + "' is not iterable");
   const std::vector<Value> items = iterate(heap, container);
   heap.spend(items.size() / 16);
   return std::any_of(items.begin(), items.end(), [&](const Value& other) { return equal(heap, other, item); });

@@ -1,5 +1,5 @@
-// The values of the Jinja interpreter, with Python's semantics, and the heap that owns them. A Value is a small handle; all
-// it points to lives until the rendering ends, so cycles and deep nesting cost nothing to free.
+// The values of the Jinja interpreter, with Python's semantics, and the heap that owns them. A Value is a small
+// handle; all it points to lives until the rendering ends, so cycles and deep nesting cost nothing to free.
 #pragma once
 
 #include <cstdint>
@@ -88,7 +88,8 @@ class Value {
   List& list() const;  ///< of a list or a tuple
   Dict& dict() const;
   Object* object() const { return bits_.object; }
-  /// Where the value came from: a scalar's own origin, a container's flag, whether a string has any request byte.
+  /// Where the value came from: a scalar's own origin, a container's flag, whether a string has any request
+  /// byte.
   Origin origin() const;
 
  private:
@@ -111,7 +112,7 @@ struct List : Object {
   std::vector<Value> items;
   Origin origin = Origin::kTemplate;  ///< kRequest: printed whole, brackets and all, as request data
   std::size_t next = 0;               ///< of a generator: what it gives next
-  const char* name = "";              ///< of a view or a generator, as Python prints it; of a groupby filter's tuple
+  const char* name = "";  ///< of a view or a generator, as Python prints it; of a groupby filter's tuple
 };
 
 /// The `name` of the pairs that groupby gives: they have attributes `grouper` and `list`.
@@ -122,8 +123,8 @@ struct RangeObject : Object {
   std::int64_t size() const;
 };
 
-/// Orders hashable values so that equal ones (1, 1.0, True) are one key. A tree, not a hash table: nobody can choose keys
-/// that collide.
+/// Orders hashable values so that equal ones (1, 1.0, True) are one key. A tree, not a hash table: nobody can
+/// choose keys that collide.
 struct KeyLess {
   using is_transparent = void;
   bool operator()(const Value& a, const Value& b) const;
@@ -164,9 +165,15 @@ class Heap {
   void check_text_size(std::size_t bytes) const;
 
   Value string(Text text);
-  Value string(std::string_view bytes, Origin origin = Origin::kTemplate) { return string(Text(std::string(bytes), origin)); }
-  Value list(std::vector<Value> items, Origin origin = Origin::kTemplate) { return sequence(Kind::kList, std::move(items), origin); }
-  Value tuple(std::vector<Value> items, Origin origin = Origin::kTemplate) { return sequence(Kind::kTuple, std::move(items), origin); }
+  Value string(std::string_view bytes, Origin origin = Origin::kTemplate) {
+    return string(Text(std::string(bytes), origin));
+  }
+  Value list(std::vector<Value> items, Origin origin = Origin::kTemplate) {
+    return sequence(Kind::kList, std::move(items), origin);
+  }
+  Value tuple(std::vector<Value> items, Origin origin = Origin::kTemplate) {
+    return sequence(Kind::kTuple, std::move(items), origin);
+  }
   Value generator(std::vector<Value> items);
   Value view(const char* name, std::vector<Value> items, Origin origin);
   Value dict(Origin origin = Origin::kTemplate);
@@ -203,8 +210,8 @@ bool is_true(const Value& value);
 bool equal(Heap& heap, const Value& a, const Value& b, int depth = 0);
 /// -1, 0, 1; fails for values that Python does not order.
 int compare(Heap& heap, const Value& a, const Value& b, std::string_view operation = "<", int depth = 0);
-/// False for lists and dicts, which cannot be a dict's keys. A tuple of more than 1,000 values in all is refused too: keys are
-/// compared without charge.
+/// False for lists and dicts, which cannot be a dict's keys. A tuple of more than 1,000 values in all is
+/// refused too: keys are compared without charge.
 bool is_hashable(const Value& value);
 /// Fails unless is_hashable.
 void check_hashable(const Value& value);
