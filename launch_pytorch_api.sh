@@ -9,9 +9,11 @@ cd "$(dirname "$0")"
 
 model=${MODEL_NAME:-demo}
 workers=${WORKERS:-}
-there=${TANDEM_DIR:-$PWD}
+# Quoted for the shell over there, which knows what ~ is.
+there=$(printf '%q' "${TANDEM_DIR:-$PWD}")
+there=${there/#\\~/\~}
 
-[ -x build/bin/tandem ] || make build
+{ [ -x build/bin/tandem ] && [ -x build/bin/tandem-stage ]; } || make build
 export PATH="$PWD/build/bin:$PATH"
 
 # Only names on the Hub are fetched; a folder or the demo model is there or is an error that serve explains.
@@ -23,26 +25,35 @@ fi
 
 mkdir -p logs
 pids=()
+gate=""
 stop() {
-  kill -TERM "${pids[@]}" 2>/dev/null || true
+  trap - EXIT INT TERM
+  [ -z "$gate" ] || rm -rf "$gate"
+  kill -TERM ${pids[@]+"${pids[@]}"} 2>/dev/null || true
   wait 2>/dev/null || true
 }
-trap stop EXIT INT TERM
+trap stop EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 if [ -z "$workers" ]; then
   echo "no WORKERS: one rank on this machine serves $model (WORKERS=\"mini2\" would add another over ssh)"
   tandem serve "$model" --log-dir logs "$@" &
   pids+=($!)
 else
-  # shellcheck disable=SC2086
-  set -- --nodes $(($(wc -w <<< "$workers") + 1)) "$@"
-  tandem serve "$model" --log-dir logs "$@" &
+  tandem serve "$model" --log-dir logs --nodes $(($(wc -w <<< "$workers") + 1)) "$@" &
   pids+=($!)
+  # The secret travels through ssh's stdin, which then waits at a gate that only this script holds open: however the script
+  # ends, the gate closes, with it the stdin of every worker, and so the workers end.
+  gate=$(mktemp -d)
+  mkfifo "$gate/open"
+  exec 9<> "$gate/open"
   for worker in $workers; do
-    # The secret travels through ssh's stdin, which then stays open: when this script ends, so does the worker.
-    head=$(ssh "$worker" 'echo "${SSH_CONNECTION%% *}"')
-    { tandem secret; sleep infinity; } |
-      ssh "$worker" "cd '$there' && exec build/bin/tandem join '$head' --secret-stdin --end-with-stdin --log-dir logs" &
+    # Over there, the ssh connection names this machine by the address that the worker reaches it at.
+    here=$(ssh -n "$worker" 'echo "${SSH_CONNECTION%% *}"' 9>&-)
+    # shellcheck disable=SC2029
+    { tandem secret && cat "$gate/open"; } 9>&- |
+      ssh "$worker" "cd $there && exec build/bin/tandem join '$here' --secret-stdin --end-with-stdin --log-dir logs" 9>&- &
     pids+=($!)
   done
 fi

@@ -6,6 +6,8 @@ import sys
 
 received = 0
 for line in sys.stdin:
+    if line.startswith("{"):  # the server refused; an error is no stream
+        sys.exit(f"the server answered: {line.strip()}")
     if not line.startswith("data: ") or line.strip() == "data: [DONE]":
         continue
     chunk = json.loads(line[len("data: "):])
@@ -16,4 +18,4 @@ for line in sys.stdin:
         received += len(text)
         print(text, end="", flush=True)
 print()
-sys.exit(0 if received else 1)
+sys.exit(0 if received else "the answer has no text")

@@ -1,51 +1,69 @@
 #!/usr/bin/env bash
-# Installs what tandem needs to be built, and with --tests what its tests need as well. Says first what it will do; a
-# second run does nothing. Called by the Makefile.
+# Installs what tandem needs to be built, and with --tests what its tests need as well. Says first what it will do; when all
+# is there it says and does nothing. Called by the Makefile.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tools/packages.sh
 
 want_tests=0
-[ "${1:-}" = "--tests" ] && want_tests=1
+[ "${1:-}" != "--tests" ] || want_tests=1
 
 system=$(detect_system)
-missing=$(missing_system_packages "$system" "$want_tests")
-stamp=.venv/.tandem-setup
-wanted_stamp=$(cat tools/setup.sh tools/packages.sh tests/requirements.txt 2>/dev/null | cksum)$([ -n "${TANDEM_CUDA:-}" ] && echo " cuda")
-have_stamp=$(cat "$stamp" 2>/dev/null || true)
-have_tests_stamp=$(cat "$stamp-tests" 2>/dev/null || true)
-
-needs_venv=0
-[ "$have_stamp" = "$wanted_stamp" ] || needs_venv=1
-needs_test_packages=0
-if [ "$want_tests" = 1 ] && [ "$have_tests_stamp" != "$wanted_stamp" ]; then needs_test_packages=1; fi
-[ -n "$missing" ] || [ "$needs_venv" = 1 ] || [ "$needs_test_packages" = 1 ] || exit 0
-
 requirement=$(torch_requirement "$(uname -s)" "$(uname -m)")
+check_cuda_toolkit
+
+# What an earlier run has finished is written into the environment, and goes when that is removed.
+torch_stamp=.venv/.tandem-torch
+tests_stamp=.venv/.tandem-tests
+tests_wanted=$(cksum < tests/requirements.txt)
+is_written() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
+
+missing=$(missing_system_packages "$system" "$want_tests")
+need_torch=0
+is_written "$torch_stamp" "$requirement" || need_torch=1
+need_tests=0
+[ "$want_tests" = 0 ] || is_written "$tests_stamp" "$tests_wanted" || need_tests=1
+# The package manager may bring them in a moment; what it brings may be too old.
+build_tools=$(build_tools_wanted)
+
+if [ -z "$missing$build_tools" ] && [ "$need_torch$need_tests" = 00 ]; then exit 0; fi
+
 echo "tandem needs a few things first. This will:"
 if [ -n "$missing" ]; then
-  case "$system" in
-    debian) echo "  - run with sudo: apt-get install $missing" ;;
-    macos) echo "  - run: brew install $missing" ;;
-    *) echo "  - NOT install system packages (unknown system). It needs these, by their Debian names:"; echo "      $missing" ;;
-  esac
+  if [ "$system" = unknown ]; then
+    echo "  - NOT install system packages, which are not known for this system. These seem to be missing, by their Debian names:"
+    echo "      $missing"
+    echo "    It goes on without; CMake says what it does not find."
+  else
+    echo "  - run: $(install_command "$system" "$missing")"
+    [ "$system" != debian ] || echo "    (after: $(as_root)apt-get update)"
+  fi
 fi
-if [ "$needs_venv" = 1 ]; then
-  echo "  - make the Python environment .venv and download into it: $requirement (about 200 MB on a CPU)"
-  echo "    and CMake or Ninja from PyPI if the system's are missing or too old"
+if [ "$need_torch" = 1 ]; then
+  index=$(torch_index "$requirement")
+  [ -x .venv/bin/python ] || echo "  - make the Python environment .venv"
+  echo "  - download into .venv: $requirement and numpy${index:+ (where pip looks, and in $index)}"
+  [ "${TANDEM_CUDA:-0}" = 1 ] && echo "    (the CUDA build: several GB)" || echo "    (about 200 MB)"
 fi
-[ "$needs_test_packages" = 0 ] || echo "  - download the test requirements into .venv: $(tr '\n' ' ' < tests/requirements.txt)"
-echo "  - then build tandem with C++ compilers in build/ (about 10 minutes on 2 cores)"
+[ -z "$build_tools" ] || echo "  - download into .venv, where the system has none that is new enough: $build_tools"
+[ "$need_tests" = 0 ] || echo "  - download into .venv, for the tests: $(tr '\n' ' ' < tests/requirements.txt)"
+if [ "$want_tests" = 1 ]; then
+  echo "  - then build tandem and its tests in build/ and run them (half an hour on 2 cores)"
+else
+  echo "  - then build tandem in build/ (several minutes on 2 cores)"
+fi
 
 if [ -n "$missing" ]; then install_system_packages "$system" "$missing"; fi
-if [ "$needs_venv" = 1 ]; then
-  check_cuda_toolkit
-  make_venv
+make_venv
+if [ "$need_torch" = 1 ]; then
   install_torch "$requirement"
-  install_build_tools
-  echo "$wanted_stamp" > "$stamp"
+  # A build folder remembers the libtorch that it was configured with.
+  rm -f build/CMakeCache.txt
+  echo "$requirement" > "$torch_stamp"
 fi
-if [ "$needs_test_packages" = 1 ]; then
+build_tools=$(build_tools_wanted)
+if [ -n "$build_tools" ]; then install_build_tools "$build_tools"; fi
+if [ "$need_tests" = 1 ]; then
   .venv/bin/python -m pip install --quiet -r tests/requirements.txt
-  echo "$wanted_stamp" > "$stamp-tests"
+  echo "$tests_wanted" > "$tests_stamp"
 fi
