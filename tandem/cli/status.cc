@@ -37,7 +37,7 @@ std::string round_trip_of(const Json& object) {
 
 std::string progress_of(const Json& rank) {
   const double total = number_of(rank, "total_bytes"), done = number_of(rank, "loaded_bytes");
-  if (total <= 0 || done >= total) return text_of(rank, "state");
+  if (total <= 0 || done >= total || text_of(rank, "state") == "ready") return text_of(rank, "state");
   return format("%s %.0f %%", text_of(rank, "state").c_str(), 100 * done / total);
 }
 

@@ -30,8 +30,8 @@ std::uint8_t type_of(Message message) { return static_cast<std::uint8_t>(message
 
 // What a stage writes at level warning or above, or outside the log (a crash): worth showing on the head.
 bool is_alarming(const std::string& line) {
-  for (const auto* calm : {" info ", " debug ", " trace "}) {
-    if (line.find(calm) != std::string::npos) return false;
+  for (const std::string_view calm : {"info: ", "debug: ", "trace: "}) {
+    if (line.starts_with(calm)) return false;
   }
   return !trim(line).empty();
 }

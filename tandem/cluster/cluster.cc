@@ -161,8 +161,13 @@ Cluster::Impl::Impl(ClusterOptions options, checkpoint::Checkpoint checkpoint)
   const link::ListenOptions listen{.frame_limit = link::max_payload_bytes};
   listeners_.push_back(std::make_unique<link::Listener>("unix:" + (folder_.path() / "link").string(), 0, options_.secret, self, listen));
   for (const std::string& address : options_.listen_addresses) {
-    listeners_.push_back(std::make_unique<link::Listener>(address, port_ != 0 ? port_ : options_.port, options_.secret, self, listen));
-    port_ = listeners_.back()->port();
+    try {
+      listeners_.push_back(std::make_unique<link::Listener>(address, port_ != 0 ? port_ : options_.port, options_.secret, self, listen));
+      port_ = listeners_.back()->port();
+    } catch (const Error& e) {
+      if (port_ == 0) throw;  // a machine without IPv6 still takes IPv4
+      log::debug("{}", e.what());
+    }
   }
   coordinator_thread_ = std::thread([this] { coordinate(); });
   for (std::size_t i = 0; i < listeners_.size(); ++i) {

@@ -87,7 +87,10 @@ void Coordinator::stage_exited(const link::StageExited& exit, TimePoint now) {
   const bool never_spoke = slot->state == Slot::State::kStarting && exit.signal == 0;
   const bool was_loading = never_spoke || (slot->load_sent && !slot->is_loaded);
   if (slot->state == Slot::State::kStopping) {
-    slot->last_error += "; " + why;
+    // The link broke a moment before its cause was known.
+    const bool was_silent = slot->last_error.starts_with("silent");
+    slot->last_error = was_silent ? slot->last_error + "; " + why : why;
+    reason_ = name_of(*slot) + " is missing: " + slot->last_error;
   } else {
     lose_stage(*slot, why, /*must_stop=*/false, now);
   }

@@ -61,6 +61,8 @@ UniqueFd listen_on(const SocketAddress& address) {
     remove_stale_socket(address);
   } else {
     ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    // "::" beside "0.0.0.0" on one port: each takes its own family.
+    if (address.family() == AF_INET6) ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
   }
   if (::bind(socket.get(), address.get(), address.size) != 0) fail();
   // Nobody can connect before listen, so that the file is never open to others.
