@@ -1,4 +1,5 @@
-// c10d's ProcessGroupGloo, point to point, over a mesh that only the generation's ranks can join. The only file that sees Gloo.
+// c10d's ProcessGroupGloo, point to point, over a mesh that only the generation's ranks can join.
+// The only file that sees Gloo.
 #include <ATen/ATen.h>
 
 #include <cstring>
@@ -62,14 +63,16 @@ std::string brief(std::string_view message) {
   return std::string(message.substr(0, message.find(". This is typically")));
 }
 
-[[noreturn]] void fail(const PendingWorks& pending, const std::string& peer, std::string_view reason) {
+[[noreturn]] void fail(const PendingWorks& pending, const std::string& peer,
+                       std::string_view reason) {
   if (pending.is_abandoned()) throw Error(Code::kCancelled, "the generation has ended");
   throw Error(Code::kUnavailable, peer + " lost: " + brief(reason));
 }
 
 class GlooWork final : public Work {
  public:
-  GlooWork(c10::intrusive_ptr<c10d::Work> work, std::shared_ptr<PendingWorks> pending, std::string peer)
+  GlooWork(c10::intrusive_ptr<c10d::Work> work, std::shared_ptr<PendingWorks> pending,
+           std::string peer)
       : work_(std::move(work)), pending_(std::move(pending)), peer_(std::move(peer)) {
     pending_->add(work_.get());
   }
@@ -97,7 +100,8 @@ class GlooComm final : public Comm {
            std::vector<std::string> peers)
       : gate_(std::move(gate)), group_(std::move(group)), peers_(std::move(peers)) {}
   ~GlooComm() override {
-    // The group closes its sockets, then the gate its second handles of them: only then do peers read the end.
+    // The group closes its sockets, then the gate its second handles of them: only then do peers
+    // read the end.
     group_.reset();
   }
 
@@ -117,9 +121,12 @@ class GlooComm final : public Comm {
       return group_->recv(tensors, from, static_cast<int>(tag));
     });
   }
-  void all_reduce(at::Tensor& tensor, std::uint32_t tag) override { all_reduce_by_exchange(*this, tensor, tag); }
+  void all_reduce(at::Tensor& tensor, std::uint32_t tag) override {
+    all_reduce_by_exchange(*this, tensor, tag);
+  }
   void abandon() override {
-    // Both: closed sockets fail what waits for the peer, but not a send that Gloo has half written, which abort wakes.
+    // Both: closed sockets fail what waits for the peer, but not a send that Gloo has half written,
+    // which abort wakes.
     pending_->abandon();
     gate_->shut_down();
   }
@@ -145,7 +152,8 @@ class GlooComm final : public Comm {
   const std::shared_ptr<PendingWorks> pending_ = std::make_shared<PendingWorks>();
 };
 
-/// Every pair sends its proof each way: Gloo has matched each connection with the rank we think it is.
+/// Every pair sends its proof each way: Gloo has matched each connection with the rank we think it
+/// is.
 void prove_pairs(GlooComm& comm, const MeshForming& forming, const std::vector<RankHello>& hellos) {
   constexpr auto kBytes = static_cast<std::int64_t>(sizeof(Digest));
   std::vector<at::Tensor> received(hellos.size());
@@ -164,15 +172,18 @@ void prove_pairs(GlooComm& comm, const MeshForming& forming, const std::vector<R
     if (peer == comm.rank()) continue;
     const auto at = static_cast<std::size_t>(peer);
     receiving[at]->wait();
-    const std::span<const std::uint8_t> bytes(received[at].const_data_ptr<std::uint8_t>(), sizeof(Digest));
+    const std::span<const std::uint8_t> bytes(received[at].const_data_ptr<std::uint8_t>(),
+                                              sizeof(Digest));
     if (!equal_in_constant_time(bytes, forming.proof(hellos, peer, comm.rank()))) {
-      throw Error(Code::kUnavailable, forming.describe(peer) + " did not prove itself on Gloo's connection");
+      throw Error(Code::kUnavailable,
+                  forming.describe(peer) + " did not prove itself on Gloo's connection");
     }
   }
   for (const auto& work : sending) work->wait();
 }
 
-std::unique_ptr<Comm> form(const std::shared_ptr<KeyValueStore>& store, const GlooOptions& options, MeshForming& forming) {
+std::unique_ptr<Comm> form(const std::shared_ptr<KeyValueStore>& store, const GlooOptions& options,
+                           MeshForming& forming) {
   const auto deadline = std::chrono::steady_clock::now() + forming.time_left();
   auto gate = std::make_unique<MeshGate>(options.address, options.size);
   auto settings = c10d::ProcessGroupGloo::Options::create(kConnectTimeout);
@@ -183,20 +194,23 @@ std::unique_ptr<Comm> form(const std::shared_ptr<KeyValueStore>& store, const Gl
   }
 
   RankHello own{{options.address, gate->listen_port()}, {}, {}};
-  for (int peer = 0; peer < options.size; ++peer) own.source_ports.push_back(gate->source_port(peer));
+  for (int peer = 0; peer < options.size; ++peer)
+    own.source_ports.push_back(gate->source_port(peer));
   random_bytes(own.nonce);
   const std::vector<RankHello> hellos = forming.exchange(own);
   if (MeshGate::is_supported()) forming.connect_pairs(*gate, hellos);
 
   const auto check = [&](int rank, const std::vector<std::uint8_t>& blob) {
-    if (MeshGate::is_supported()) check_gloo_blob(blob, options.size, hellos.at(static_cast<std::size_t>(rank)).listener);
+    if (MeshGate::is_supported())
+      check_gloo_blob(blob, options.size, hellos.at(static_cast<std::size_t>(rank)).listener);
   };
   const std::string prefix = "gloo/" + std::to_string(options.generation) + "/";
   c10::intrusive_ptr<c10d::ProcessGroupGloo> group;
   {
     MeshGate::Scope scope(*gate);
     group = c10::make_intrusive<c10d::ProcessGroupGloo>(
-        c10::make_intrusive<LinkStore>(store, prefix, deadline, check), options.rank, options.size, settings);
+        c10::make_intrusive<LinkStore>(store, prefix, deadline, check), options.rank, options.size,
+        settings);
   }
   gate->seal();
 
@@ -218,8 +232,10 @@ std::string_view gloo_transport() {
 
 std::unique_ptr<Comm> make_gloo(std::shared_ptr<KeyValueStore> store, const GlooOptions& options) {
   if (options.size == 1) return make_single();
-  MeshForming forming(*store, {options.rank, options.size, options.generation, options.peer_addresses, options.peer_names},
-                      std::chrono::steady_clock::now() + options.form_timeout);
+  MeshForming forming(
+      *store,
+      {options.rank, options.size, options.generation, options.peer_addresses, options.peer_names},
+      std::chrono::steady_clock::now() + options.form_timeout);
   const std::string what = "generation " + std::to_string(options.generation) + ": ";
   try {
     return form(store, options, forming);
@@ -228,7 +244,8 @@ std::unique_ptr<Comm> make_gloo(std::shared_ptr<KeyValueStore> store, const Gloo
     throw Error(e.code(), what + e.what());
   } catch (const std::exception& e) {
     forming.report_failure(e.what());
-    throw Error(Code::kUnavailable, what + "Gloo could not form on " + options.address + ": " + e.what());
+    throw Error(Code::kUnavailable,
+                what + "Gloo could not form on " + options.address + ": " + e.what());
   }
 }
 

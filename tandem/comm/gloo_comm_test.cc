@@ -25,9 +25,11 @@ GlooOptions options_of(int rank, int size, std::uint64_t generation) {
   return options;
 }
 
-/// Runs `work` for each rank on a thread of its own, over Gloo, and rethrows what any of them threw.
+/// Runs `work` for each rank on a thread of its own, over Gloo, and rethrows what any of them
+/// threw.
 template <typename RankWork>
-void run_ranks(int size, std::uint64_t generation, const std::shared_ptr<KeyValueStore>& store, const RankWork& work) {
+void run_ranks(int size, std::uint64_t generation, const std::shared_ptr<KeyValueStore>& store,
+               const RankWork& work) {
   std::vector<std::future<void>> ranks;
   for (int rank = 0; rank < size; ++rank) {
     ranks.push_back(std::async(std::launch::async, [&, rank] {
@@ -63,7 +65,8 @@ TEST(GlooComm, forms_generation_after_generation_in_one_process) {
       EXPECT_TRUE(at::equal(sum, at::full({16}, 6.0, at::kFloat)));
     });
     const auto took = std::chrono::duration_cast<milliseconds>(Clock::now() - start);
-    RecordProperty("generation_" + std::to_string(generation) + "_ms", static_cast<int>(took.count()));
+    RecordProperty("generation_" + std::to_string(generation) + "_ms",
+                   static_cast<int>(took.count()));
   }
 }
 
@@ -73,10 +76,13 @@ TEST(GlooComm, matches_interleaved_messages_by_their_tags) {
     std::vector<at::Tensor> tensors;
     std::vector<std::unique_ptr<Work>> works;
     for (std::uint32_t i = 0; i < kMessages; ++i) {
-      const std::uint32_t tag = comm.rank() == 0 ? i : kMessages - 1 - i;   // received in the opposite order
-      tensors.push_back(comm.rank() == 0 ? at::full({static_cast<std::int64_t>(tag) + 1}, static_cast<float>(tag))
-                                         : at::zeros({static_cast<std::int64_t>(tag) + 1}));
-      works.push_back(comm.rank() == 0 ? comm.send(tensors.back(), 1, tag) : comm.receive(tensors.back(), 0, tag));
+      const std::uint32_t tag =
+          comm.rank() == 0 ? i : kMessages - 1 - i;  // received in the opposite order
+      tensors.push_back(
+          comm.rank() == 0 ? at::full({static_cast<std::int64_t>(tag) + 1}, static_cast<float>(tag))
+                           : at::zeros({static_cast<std::int64_t>(tag) + 1}));
+      works.push_back(comm.rank() == 0 ? comm.send(tensors.back(), 1, tag)
+                                       : comm.receive(tensors.back(), 0, tag));
     }
     for (auto& work : works) work->wait();
     for (const at::Tensor& tensor : tensors) {
@@ -104,11 +110,14 @@ TEST(GlooComm, every_rank_gets_the_same_sum) {
       sums[static_cast<std::size_t>(comm.rank())] = sum;
     });
     for (const at::Tensor& sum : sums) EXPECT_TRUE(at::equal(sum, sums[0])) << size;
-    EXPECT_NEAR(sums[0][3].item<float>(), [&] {
-      double expected = 0;
-      for (int rank = 0; rank < size; ++rank) expected += 3.0 / (rank + 3.0);
-      return expected;
-    }(), 1e-5);
+    EXPECT_NEAR(
+        sums[0][3].item<float>(),
+        [&] {
+          double expected = 0;
+          for (int rank = 0; rank < size; ++rank) expected += 3.0 / (rank + 3.0);
+          return expected;
+        }(),
+        1e-5);
   }
 }
 
@@ -127,7 +136,8 @@ TEST(GlooComm, carries_a_thousand_messages_back_and_forth) {
         comm.send(hidden, 0, 2 * i + 1)->wait();
       }
     }
-    const double hop_us = std::chrono::duration<double, std::micro>(Clock::now() - start).count() / (2 * kRounds);
+    const double hop_us =
+        std::chrono::duration<double, std::micro>(Clock::now() - start).count() / (2 * kRounds);
     if (comm.rank() == 0) std::printf("hop of 8 KiB: %.0f us\n", hop_us);
     EXPECT_EQ(hidden[2047].item<float>(), kRounds);
   });
@@ -136,7 +146,7 @@ TEST(GlooComm, carries_a_thousand_messages_back_and_forth) {
 TEST(GlooComm, abandon_ends_a_wait_for_a_silent_peer) {
   std::promise<void> waits, ended;
   run_ranks(2, 1, std::make_shared<InProcessStore>(), [&](Comm& comm) {
-    if (comm.rank() == 1) return ended.get_future().wait();   // silent
+    if (comm.rank() == 1) return ended.get_future().wait();  // silent
     at::Tensor hidden = at::zeros({100});
     const auto work = comm.receive(hidden, 1, 1);
     std::thread other([&] {
@@ -163,7 +173,7 @@ TEST(GlooComm, abandon_ends_a_send_that_is_half_way) {
   run_ranks(2, 1, std::make_shared<InProcessStore>(), [&](Comm& comm) {
     const at::Tensor large = at::zeros({64 << 20}, at::kByte);
     at::Tensor small = at::zeros({1});
-    if (comm.rank() == 1) return ended.get_future().wait();   // never posts the receive
+    if (comm.rank() == 1) return ended.get_future().wait();  // never posts the receive
     const auto work = comm.send(large, 1, 1);
     comm.abandon();
     EXPECT_THROW(work->wait(), Error);
@@ -180,7 +190,9 @@ TEST(GlooComm, a_rank_that_never_comes_is_named) {
     FAIL();
   } catch (const Error& e) {
     EXPECT_EQ(e.code(), Code::kUnavailable);
-    EXPECT_NE(std::string(e.what()).find("rank 1 (mini2, 127.0.0.1) has not come"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("rank 1 (mini2, 127.0.0.1) has not come"),
+              std::string::npos)
+        << e.what();
   }
 }
 
@@ -188,12 +200,14 @@ TEST(GlooComm, a_peer_at_another_address_than_expected_is_refused) {
   const auto store = std::make_shared<InProcessStore>();
   GlooOptions wrong = options_of(0, 2, 1);
   wrong.peer_addresses = {"127.0.0.1", "127.0.0.2"};
-  auto other = std::async(std::launch::async, [&] { EXPECT_THROW(make_gloo(store, options_of(1, 2, 1)), Error); });
+  auto other = std::async(std::launch::async,
+                          [&] { EXPECT_THROW(make_gloo(store, options_of(1, 2, 1)), Error); });
   try {
     make_gloo(store, wrong);
     ADD_FAILURE();
   } catch (const Error& e) {
-    EXPECT_NE(std::string(e.what()).find("announces another address"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("announces another address"), std::string::npos)
+        << e.what();
   }
   other.get();
 }

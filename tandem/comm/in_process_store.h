@@ -17,7 +17,8 @@ class InProcessStore final : public KeyValueStore {
     values_[key] = value;
     changed_.notify_all();
   }
-  std::vector<std::uint8_t> get(const std::string& key, std::chrono::milliseconds timeout) override {
+  std::vector<std::uint8_t> get(const std::string& key,
+                                std::chrono::milliseconds timeout) override {
     std::unique_lock lock(mutex_);
     if (!changed_.wait_for(lock, timeout, [&] { return values_.contains(key); })) {
       throw Error(Code::kDeadlineExceeded, "no value for " + key);

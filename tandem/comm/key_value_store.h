@@ -1,4 +1,5 @@
-// What Gloo's rendezvous needs, over the authenticated link: the stage implements it with messages to the head. Torch-free.
+// What Gloo's rendezvous needs, over the authenticated link: the stage implements it with messages
+// to the head. Torch-free.
 #pragma once
 
 #include <chrono>
@@ -13,8 +14,10 @@ class KeyValueStore {
  public:
   virtual ~KeyValueStore() = default;
   virtual void set(const std::string& key, const std::vector<std::uint8_t>& value) = 0;
-  /// Waits for the key; throws Error{kDeadlineExceeded} naming it, Error{kCancelled} when the generation ends meanwhile.
-  virtual std::vector<std::uint8_t> get(const std::string& key, std::chrono::milliseconds timeout) = 0;
+  /// Waits for the key; throws Error{kDeadlineExceeded} naming it, Error{kCancelled} when the
+  /// generation ends meanwhile.
+  virtual std::vector<std::uint8_t> get(const std::string& key,
+                                        std::chrono::milliseconds timeout) = 0;
 };
 
 }  // namespace tandem::comm

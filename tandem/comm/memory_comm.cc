@@ -1,4 +1,5 @@
-// Ranks as threads of one process, for tests: a message is copied once both its send and its receive are posted.
+// Ranks as threads of one process, for tests: a message is copied once both its send and its
+// receive are posted.
 #include <ATen/ATen.h>
 
 #include <condition_variable>
@@ -35,7 +36,9 @@ class Switchboard {
   /// `own` and `peer`: who must not have left.
   void wait(const Posting& posting, int own, int peer) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return posting.state != Posting::State::kWaiting || left_[own] || left_[peer]; });
+    changed_.wait(lock, [&] {
+      return posting.state != Posting::State::kWaiting || left_[own] || left_[peer];
+    });
     if (posting.state == Posting::State::kDone) return;
     if (posting.state == Posting::State::kSizeDiffers) {
       throw Error(Code::kInternal, "comm: a message of another size than its receive");
@@ -60,8 +63,8 @@ class Switchboard {
     throw Error(Code::kUnavailable, "rank " + std::to_string(peer) + " lost: it has left");
   }
 
-  std::shared_ptr<Posting> post(Postings& mine, Postings& theirs, const Route& route, const at::Tensor& tensor,
-                                bool is_send) {
+  std::shared_ptr<Posting> post(Postings& mine, Postings& theirs, const Route& route,
+                                const at::Tensor& tensor, bool is_send) {
     std::lock_guard lock(mutex_);
     auto posting = std::make_shared<Posting>(Posting{tensor, Posting::State::kWaiting});
     auto& waiting = theirs[route];
@@ -74,7 +77,8 @@ class Switchboard {
     Posting& from = is_send ? *posting : *other;
     Posting& to = is_send ? *other : *posting;
     const bool fits = from.tensor.nbytes() == to.tensor.nbytes();
-    if (fits) std::memcpy(to.tensor.mutable_data_ptr(), from.tensor.const_data_ptr(), from.tensor.nbytes());
+    if (fits)
+      std::memcpy(to.tensor.mutable_data_ptr(), from.tensor.const_data_ptr(), from.tensor.nbytes());
     posting->state = other->state = fits ? Posting::State::kDone : Posting::State::kSizeDiffers;
     changed_.notify_all();
     return posting;
@@ -82,13 +86,14 @@ class Switchboard {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  Postings sends_, receives_;     // not yet matched
+  Postings sends_, receives_;  // not yet matched
   std::map<int, bool> left_;
 };
 
 class MemoryWork final : public Work {
  public:
-  MemoryWork(std::shared_ptr<Switchboard> board, std::shared_ptr<Posting> posting, int own, int peer)
+  MemoryWork(std::shared_ptr<Switchboard> board, std::shared_ptr<Posting> posting, int own,
+             int peer)
       : board_(std::move(board)), posting_(std::move(posting)), own_(own), peer_(peer) {}
   void wait() override { board_->wait(*posting_, own_, peer_); }
 
@@ -109,13 +114,17 @@ class MemoryComm final : public Comm {
   int size() const override { return size_; }
   std::unique_ptr<Work> send(const at::Tensor& tensor, int to, std::uint32_t tag) override {
     board_->check(rank_, to);
-    return std::make_unique<MemoryWork>(board_, board_->post_send({rank_, to, tag}, tensor), rank_, to);
+    return std::make_unique<MemoryWork>(board_, board_->post_send({rank_, to, tag}, tensor), rank_,
+                                        to);
   }
   std::unique_ptr<Work> receive(at::Tensor& tensor, int from, std::uint32_t tag) override {
     board_->check(rank_, from);
-    return std::make_unique<MemoryWork>(board_, board_->post_receive({from, rank_, tag}, tensor), rank_, from);
+    return std::make_unique<MemoryWork>(board_, board_->post_receive({from, rank_, tag}, tensor),
+                                        rank_, from);
   }
-  void all_reduce(at::Tensor& tensor, std::uint32_t tag) override { all_reduce_by_exchange(*this, tensor, tag); }
+  void all_reduce(at::Tensor& tensor, std::uint32_t tag) override {
+    all_reduce_by_exchange(*this, tensor, tag);
+  }
   void abandon() override { board_->leave(rank_); }
 
  private:
@@ -128,7 +137,8 @@ class MemoryComm final : public Comm {
 std::vector<std::unique_ptr<Comm>> make_in_memory(int size) {
   const auto board = std::make_shared<Switchboard>();
   std::vector<std::unique_ptr<Comm>> ranks;
-  for (int rank = 0; rank < size; ++rank) ranks.push_back(std::make_unique<MemoryComm>(board, rank, size));
+  for (int rank = 0; rank < size; ++rank)
+    ranks.push_back(std::make_unique<MemoryComm>(board, rank, size));
   return ranks;
 }
 

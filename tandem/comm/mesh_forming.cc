@@ -42,7 +42,8 @@ void require(bool holds, const char* what) {
 
 std::string to_string(const Endpoint& endpoint) {
   const bool is_v6 = endpoint.address.find(':') != std::string::npos;
-  return (is_v6 ? "[" + endpoint.address + "]" : endpoint.address) + ":" + std::to_string(endpoint.port);
+  return (is_v6 ? "[" + endpoint.address + "]" : endpoint.address) + ":" +
+         std::to_string(endpoint.port);
 }
 
 Bytes encode(const RankHello& hello) {
@@ -85,7 +86,8 @@ void check_gloo_blob(std::span<const std::uint8_t> blob, int size, const Endpoin
   sockaddr_storage address{};
   std::memcpy(&address, reader.take(sizeof(address)).data(), sizeof(address));
   reader.take(sizeof(std::int64_t));
-  require(reader.left() == static_cast<std::size_t>(size) * sizeof(std::int64_t), "of another world size");
+  require(reader.left() == static_cast<std::size_t>(size) * sizeof(std::int64_t),
+          "of another world size");
 
   IpBytes ip;
   ip.family = address.ss_family;
@@ -99,26 +101,30 @@ void check_gloo_blob(std::span<const std::uint8_t> blob, int size, const Endpoin
     std::memcpy(ip.bytes.data(), &v4.sin_addr, sizeof(v4.sin_addr));
     port = ntohs(v4.sin_port);
   }
-  require(ip == parse_ip(listener.address) && port == listener.port, "names another address than its rank");
+  require(ip == parse_ip(listener.address) && port == listener.port,
+          "names another address than its rank");
 }
 
 MeshForming::MeshForming(KeyValueStore& store, Ranks ranks, TimePoint deadline)
     : store_(store), ranks_(std::move(ranks)), deadline_(deadline) {}
 
 std::chrono::milliseconds MeshForming::time_left() const {
-  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline_ - std::chrono::steady_clock::now());
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+      deadline_ - std::chrono::steady_clock::now());
   return std::max(left, std::chrono::milliseconds(1));
 }
 
 std::string MeshForming::key(std::string_view what, int rank) const {
-  return "mesh/" + std::to_string(ranks_.generation) + "/" + std::string(what) + "/" + std::to_string(rank);
+  return "mesh/" + std::to_string(ranks_.generation) + "/" + std::string(what) + "/" +
+         std::to_string(rank);
 }
 
 std::string MeshForming::describe(int rank) const {
   const auto at = static_cast<std::size_t>(rank);
   std::vector<std::string> known;
   if (at < ranks_.names.size() && !ranks_.names[at].empty()) known.push_back(ranks_.names[at]);
-  if (at < ranks_.addresses.size() && !ranks_.addresses[at].empty()) known.push_back(ranks_.addresses[at]);
+  if (at < ranks_.addresses.size() && !ranks_.addresses[at].empty())
+    known.push_back(ranks_.addresses[at]);
   return "rank " + std::to_string(rank) + (known.empty() ? "" : " (" + join(known, ", ") + ")");
 }
 
@@ -127,8 +133,9 @@ Bytes MeshForming::wait_for(std::string_view what, int rank) {
     return store_.get(key(what, rank), time_left());
   } catch (const Error& e) {
     if (e.code() != Code::kDeadlineExceeded) throw;
-    throw Error(Code::kUnavailable, describe(rank) + " has not come to generation " + std::to_string(ranks_.generation) +
-                                        " in time (" + std::string(what) + ")");
+    throw Error(Code::kUnavailable, describe(rank) + " has not come to generation " +
+                                        std::to_string(ranks_.generation) + " in time (" +
+                                        std::string(what) + ")");
   }
 }
 
@@ -140,13 +147,14 @@ std::vector<RankHello> MeshForming::exchange(const RankHello& own) {
     const auto at = static_cast<std::size_t>(rank);
     const IpBytes announced = parse_ip(hellos.back().listener.address);
     if (at < ranks_.addresses.size() && announced != parse_ip(ranks_.addresses[at])) {
-      throw Error(Code::kUnavailable, describe(rank) + " announces another address, " + hellos.back().listener.address +
-                                          "; give it --address");
+      throw Error(Code::kUnavailable, describe(rank) + " announces another address, " +
+                                          hellos.back().listener.address + "; give it --address");
     }
     if (announced.family != parse_ip(own.listener.address).family) {
-      throw Error(Code::kUnavailable, describe(rank) + " listens on " + hellos.back().listener.address +
-                                          " and this rank on " + own.listener.address +
-                                          ": Gloo needs IPv4 on both or IPv6 on both; give --address");
+      throw Error(Code::kUnavailable,
+                  describe(rank) + " listens on " + hellos.back().listener.address +
+                      " and this rank on " + own.listener.address +
+                      ": Gloo needs IPv4 on both or IPv6 on both; give --address");
     }
   }
   return hellos;
@@ -162,7 +170,8 @@ void MeshForming::connect_pairs(MeshGate& gate, const std::vector<RankHello>& he
   gate.admit(sources);
   store_.set(key("gate", ranks_.rank), {});
   for (int peer = 0; peer < ranks_.size; ++peer) {
-    if (peer != ranks_.rank && connects_to(hellos[self].listener, hellos[static_cast<std::size_t>(peer)].listener)) {
+    if (peer != ranks_.rank &&
+        connects_to(hellos[self].listener, hellos[static_cast<std::size_t>(peer)].listener)) {
       connect_to(gate, peer, hellos);
     }
   }
@@ -172,7 +181,8 @@ void MeshForming::connect_pairs(MeshGate& gate, const std::vector<RankHello>& he
 
 void MeshForming::wait_for_step(std::string_view step, int rank) {
   const Bytes failure = wait_for(step, rank);
-  if (!failure.empty()) throw Error(Code::kUnavailable, std::string(failure.begin(), failure.end()));
+  if (!failure.empty())
+    throw Error(Code::kUnavailable, std::string(failure.begin(), failure.end()));
 }
 
 void MeshForming::connect_to(MeshGate& gate, int peer, const std::vector<RankHello>& hellos) {
@@ -181,9 +191,11 @@ void MeshForming::connect_to(MeshGate& gate, int peer, const std::vector<RankHel
   try {
     gate.connect(peer, listener, deadline_);
   } catch (const Error& e) {
-    throw Error(e.code(), describe(ranks_.rank) + " cannot reach " + describe(peer) + " at " + to_string(listener) + ": " +
-                              e.what() + "; Gloo uses a port of its own between the machines, so open their firewalls "
-                              "to each other");
+    throw Error(e.code(),
+                describe(ranks_.rank) + " cannot reach " + describe(peer) + " at " +
+                    to_string(listener) + ": " + e.what() +
+                    "; Gloo uses a port of its own between the machines, so open their firewalls "
+                    "to each other");
   }
 }
 

@@ -1,5 +1,6 @@
-// What the ranks of a generation tell each other through the store before Gloo connects: where each listens, from which ports
-// it will come, and that every pair could connect. Torch-free; called by gloo_comm.
+// What the ranks of a generation tell each other through the store before Gloo connects: where each
+// listens, from which ports it will come, and that every pair could connect. Torch-free; called by
+// gloo_comm.
 #pragma once
 
 #include <array>
@@ -18,9 +19,9 @@ namespace tandem::comm {
 
 /// How one rank introduces itself to the others of a generation.
 struct RankHello {
-  Endpoint listener;                         ///< Gloo's; port 0 where Gloo keeps it to itself (macOS)
-  std::vector<std::uint16_t> source_ports;   ///< by rank: from where it would connect to each
-  std::array<std::uint8_t, 32> nonce{};      ///< key of the proofs sent to it
+  Endpoint listener;  ///< Gloo's; port 0 where Gloo keeps it to itself (macOS)
+  std::vector<std::uint16_t> source_ports;  ///< by rank: from where it would connect to each
+  std::array<std::uint8_t, 32> nonce{};     ///< key of the proofs sent to it
 
   bool operator==(const RankHello&) const = default;
 };
@@ -35,16 +36,17 @@ class MeshForming {
   struct Ranks {
     int rank = 0, size = 1;
     std::uint64_t generation = 0;
-    std::vector<std::string> addresses;   ///< by rank; empty: not checked
-    std::vector<std::string> names;       ///< by rank; may be empty
+    std::vector<std::string> addresses;  ///< by rank; empty: not checked
+    std::vector<std::string> names;      ///< by rank; may be empty
   };
   MeshForming(KeyValueStore& store, Ranks ranks, TimePoint deadline);
 
-  /// Tells the others `own` and returns everyone's. Throws Error{kUnavailable} naming a rank that did not come in time or comes
-  /// from another address than expected.
+  /// Tells the others `own` and returns everyone's. Throws Error{kUnavailable} naming a rank that
+  /// did not come in time or comes from another address than expected.
   std::vector<RankHello> exchange(const RankHello& own);
-  /// Opens the gate to those who will connect here, makes this rank's own connections, and waits until every rank has done so.
-  /// Throws Error{kUnavailable} that names both ends and the port of the pair that failed, on every rank.
+  /// Opens the gate to those who will connect here, makes this rank's own connections, and waits
+  /// until every rank has done so. Throws Error{kUnavailable} that names both ends and the port of
+  /// the pair that failed, on every rank.
   void connect_pairs(MeshGate& gate, const std::vector<RankHello>& hellos);
   /// Tells the others that this rank has given up.
   void report_failure(const std::string& reason) noexcept;
@@ -70,9 +72,9 @@ class MeshForming {
 /// True when Gloo, given these two listeners, connects from `self` to `peer` and not the other way.
 bool connects_to(const Endpoint& self, const Endpoint& peer);
 
-/// Checks one rank's rendezvous blob before Gloo reads it, for Gloo trusts its lengths: u64 length and host name, u64 length and
-/// sockaddr_storage with a sequence number, then one i64 a rank. Throws Error{kCorrupt} that says what is wrong, also when the
-/// address is not `listener`.
+/// Checks one rank's rendezvous blob before Gloo reads it, for Gloo trusts its lengths: u64 length
+/// and host name, u64 length and sockaddr_storage with a sequence number, then one i64 a rank.
+/// Throws Error{kCorrupt} that says what is wrong, also when the address is not `listener`.
 void check_gloo_blob(std::span<const std::uint8_t> blob, int size, const Endpoint& listener);
 
 }  // namespace tandem::comm

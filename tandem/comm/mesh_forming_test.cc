@@ -38,12 +38,15 @@ std::string refusal(const Bytes& blob) {
   }
 }
 
-TEST(GlooBlob, of_the_announced_listener_is_let_through) { EXPECT_EQ(refusal(blob_of("10.0.0.1", 4000, 3)), ""); }
+TEST(GlooBlob, of_the_announced_listener_is_let_through) {
+  EXPECT_EQ(refusal(blob_of("10.0.0.1", 4000, 3)), "");
+}
 
 TEST(GlooBlob, that_would_lead_gloo_astray_is_refused) {
-  Bytes long_name = blob_of("10.0.0.1", 4000, 3), long_address = long_name, short_blob = long_name, family = long_name;
-  long_name[1] = 0x01;                 // 261 bytes of host name
-  long_address[8 + 5] = 0x90;          // of the address
+  Bytes long_name = blob_of("10.0.0.1", 4000, 3), long_address = long_name, short_blob = long_name,
+        family = long_name;
+  long_name[1] = 0x01;         // 261 bytes of host name
+  long_address[8 + 5] = 0x90;  // of the address
   short_blob.resize(40);
   family[8 + 5 + 8] = AF_INET6;
   EXPECT_NE(refusal(long_name).find("host name"), std::string::npos);
@@ -83,7 +86,12 @@ TEST(ConnectsTo, exactly_one_end_of_every_pair_connects) {
 }
 
 MeshForming forming_of(KeyValueStore& store, int rank, std::vector<std::string> addresses) {
-  return MeshForming(store, {.rank = rank, .size = 2, .generation = 4, .addresses = std::move(addresses), .names = {"mini1", "mini2"}},
+  return MeshForming(store,
+                     {.rank = rank,
+                      .size = 2,
+                      .generation = 4,
+                      .addresses = std::move(addresses),
+                      .names = {"mini1", "mini2"}},
                      std::chrono::steady_clock::now() + std::chrono::milliseconds(200));
 }
 
@@ -94,7 +102,9 @@ TEST(MeshForming, a_rank_that_does_not_come_is_named) {
     FAIL();
   } catch (const Error& e) {
     EXPECT_EQ(e.code(), Code::kUnavailable);
-    EXPECT_NE(std::string(e.what()).find("rank 1 (mini2, 10.0.0.2) has not come to generation 4"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("rank 1 (mini2, 10.0.0.2) has not come to generation 4"),
+              std::string::npos)
+        << e.what();
   }
 }
 
@@ -105,7 +115,8 @@ TEST(MeshForming, ranks_of_two_address_families_are_refused) {
     forming_of(store, 0, {}).exchange({{"10.0.0.1", 5}, {0, 0}, {}});
     FAIL();
   } catch (const Error& e) {
-    EXPECT_NE(std::string(e.what()).find("IPv4 on both or IPv6 on both"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("IPv4 on both or IPv6 on both"), std::string::npos)
+        << e.what();
   }
 }
 
@@ -114,7 +125,8 @@ TEST(MeshForming, proofs_differ_by_direction_pair_and_generation) {
   const std::vector<RankHello> hellos = {{{}, {}, {1}}, {{}, {}, {2}}};
   const MeshForming forming = forming_of(store, 0, {});
   EXPECT_NE(forming.proof(hellos, 0, 1), forming.proof(hellos, 1, 0));
-  const MeshForming next(store, {.rank = 0, .size = 2, .generation = 5, .addresses = {}, .names = {}}, {});
+  const MeshForming next(store,
+                         {.rank = 0, .size = 2, .generation = 5, .addresses = {}, .names = {}}, {});
   EXPECT_NE(forming.proof(hellos, 0, 1), next.proof(hellos, 0, 1));
 }
 

@@ -1,5 +1,6 @@
-// Decides who may connect to the listener that Gloo opens, and makes this rank's own connections to its peers' listeners
-// before Gloo asks for them. Used by gloo_comm while a generation forms; docs/decisions/gloo-listener.md tells why.
+// Decides who may connect to the listener that Gloo opens, and makes this rank's own connections to
+// its peers' listeners before Gloo asks for them. Used by gloo_comm while a generation forms;
+// docs/decisions/gloo-listener.md tells why.
 #pragma once
 
 #include <chrono>
@@ -12,7 +13,7 @@ namespace tandem::comm {
 
 /// One end of a TCP connection.
 struct Endpoint {
-  std::string address;       ///< an IP
+  std::string address;  ///< an IP
   std::uint16_t port = 0;
   bool operator==(const Endpoint&) const = default;
 };
@@ -29,12 +30,13 @@ class MeshGate {
   MeshGate(const MeshGate&) = delete;
   MeshGate& operator=(const MeshGate&) = delete;
 
-  /// True where the gate can hold strangers off (Linux); elsewhere every function below does nothing and Gloo connects for
-  /// itself.
+  /// True where the gate can hold strangers off (Linux); elsewhere every function below does
+  /// nothing and Gloo connects for itself.
   static bool is_supported();
 
-  /// While it lives, the sockets that Gloo opens on this thread pass through `gate`: a listener admits nobody from before its
-  /// first packet, and a connect gets the connection that `connect` made.
+  /// While it lives, the sockets that Gloo opens on this thread pass through `gate`: a listener
+  /// admits nobody from before its first packet, and a connect gets the connection that `connect`
+  /// made.
   class Scope {
    public:
     explicit Scope(MeshGate& gate);
@@ -45,13 +47,16 @@ class MeshGate {
 
   /// The port of the listener that Gloo opened under a Scope; 0 before that.
   std::uint16_t listen_port() const;
-  /// The port from which this rank will connect to `peer`; bound until then, so that no other process can have it.
+  /// The port from which this rank will connect to `peer`; bound until then, so that no other
+  /// process can have it.
   std::uint16_t source_port(int peer) const;
   /// From now on connections from exactly these endpoints reach Gloo's listener.
   void admit(const std::vector<Endpoint>& sources);
-  /// Connects to a peer's listener from source_port(peer). Throws Error{kUnavailable} with the cause alone: "connection refused".
+  /// Connects to a peer's listener from source_port(peer). Throws Error{kUnavailable} with the
+  /// cause alone: "connection refused".
   void connect(int peer, const Endpoint& listener, std::chrono::steady_clock::time_point deadline);
-  /// The mesh stands: from now on nobody can connect. Keeps a second handle of every connection for `shut_down`.
+  /// The mesh stands: from now on nobody can connect. Keeps a second handle of every connection for
+  /// `shut_down`.
   void seal();
   /// Shuts every connection of the sealed mesh, so that Gloo's pending operations fail.
   void shut_down();

@@ -1,5 +1,6 @@
-// The gate on Linux: a packet filter on Gloo's listening socket, and `listen` and `connect` seen before libtorch's calls reach
-// the kernel. Gloo offers no hook, so this file defines the two functions; for threads without a Scope they are plain.
+// The gate on Linux: a packet filter on Gloo's listening socket, and `listen` and `connect` seen
+// before libtorch's calls reach the kernel. Gloo offers no hook, so this file defines the two
+// functions; for threads without a Scope they are plain.
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -56,8 +57,9 @@ SocketAddress to_socket_address(const Endpoint& endpoint) {
 }
 
 std::uint16_t port_of(const SocketAddress& address) {
-  return ntohs(address.family() == AF_INET6 ? reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_port
-                                            : reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_port);
+  return ntohs(address.family() == AF_INET6
+                   ? reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_port
+                   : reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_port);
 }
 
 /// Equal family, IP and port.
@@ -65,7 +67,8 @@ bool is_same(const SocketAddress& a, const SocketAddress& b) {
   if (a.family() != b.family() || port_of(a) != port_of(b)) return false;
   if (a.family() == AF_INET6) {
     return std::memcmp(&reinterpret_cast<const sockaddr_in6*>(&a.storage)->sin6_addr,
-                       &reinterpret_cast<const sockaddr_in6*>(&b.storage)->sin6_addr, sizeof(in6_addr)) == 0;
+                       &reinterpret_cast<const sockaddr_in6*>(&b.storage)->sin6_addr,
+                       sizeof(in6_addr)) == 0;
   }
   return reinterpret_cast<const sockaddr_in*>(&a.storage)->sin_addr.s_addr ==
          reinterpret_cast<const sockaddr_in*>(&b.storage)->sin_addr.s_addr;
@@ -78,11 +81,13 @@ SocketAddress local_address(int fd) {
 }
 
 void set_option(int fd, int level, int name, int value) {
-  // A kernel without one of them detects a pulled cable later, by the link's heartbeat: not a reason to fail.
+  // A kernel without one of them detects a pulled cable later, by the link's heartbeat: not a
+  // reason to fail.
   (void)::setsockopt(fd, level, name, &value, sizeof(value));
 }
 
-/// A pulled cable is seen in 4.7 s instead of never; accepted sockets inherit these from their listener.
+/// A pulled cable is seen in 4.7 s instead of never; accepted sockets inherit these from their
+/// listener.
 void set_liveness_options(int fd) {
   set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
   set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 1);
@@ -91,8 +96,9 @@ void set_liveness_options(int fd) {
   set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 4000);
 }
 
-/// A classic BPF program for a TCP socket that keeps segments from `sources` and drops all others; the kernel runs it on every
-/// segment, the SYN first, and accepted sockets inherit it. The data it sees starts at the TCP header.
+/// A classic BPF program for a TCP socket that keeps segments from `sources` and drops all others;
+/// the kernel runs it on every segment, the SYN first, and accepted sockets inherit it. The data it
+/// sees starts at the TCP header.
 std::vector<sock_filter> filter_program(const std::vector<Endpoint>& sources) {
   std::vector<sock_filter> program;
   const auto load_word = [&](std::uint32_t offset) {
@@ -102,15 +108,20 @@ std::vector<sock_filter> filter_program(const std::vector<Endpoint>& sources) {
     const SocketAddress address = to_socket_address(source);
     const bool is_v6 = address.family() == AF_INET6;
     // The IP header's source address, at byte 8 (v6) or 12 (v4).
-    const auto* words = is_v6 ? reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_addr.s6_addr32
-                              : &reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_addr.s_addr;
+    const auto* words =
+        is_v6 ? reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_addr.s6_addr32
+              : &reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_addr.s_addr;
     const int num_words = is_v6 ? 4 : 1;
-    const auto skip_after = [&](int word) { return static_cast<std::uint8_t>(2 * (num_words - 1 - word) + 1); };
+    const auto skip_after = [&](int word) {
+      return static_cast<std::uint8_t>(2 * (num_words - 1 - word) + 1);
+    };
     program.push_back(BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 0));  // TCP source port
     program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, source.port, 0, skip_after(-1)));
     for (int word = 0; word < num_words; ++word) {
-      load_word(static_cast<std::uint32_t>(SKF_NET_OFF) + (is_v6 ? 8u : 12u) + 4u * static_cast<std::uint32_t>(word));
-      program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ntohl(words[word]), 0, skip_after(word)));
+      load_word(static_cast<std::uint32_t>(SKF_NET_OFF) + (is_v6 ? 8u : 12u) +
+                4u * static_cast<std::uint32_t>(word));
+      program.push_back(
+          BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ntohl(words[word]), 0, skip_after(word)));
     }
     program.push_back(BPF_STMT(BPF_RET | BPF_K, 0xffffffff));
   }
@@ -122,14 +133,16 @@ std::vector<sock_filter> filter_program(const std::vector<Endpoint>& sources) {
 int attach_filter(int fd, const std::vector<Endpoint>& sources) {
   std::vector<sock_filter> program = filter_program(sources);
   const sock_fprog described{static_cast<unsigned short>(program.size()), program.data()};
-  return ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &described, sizeof(described)) == 0 ? 0 : errno;
+  return ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &described, sizeof(described)) == 0 ? 0
+                                                                                            : errno;
 }
 
 /// Waits until a connect that is under way has ended; 0 or its errno.
 int wait_for_connect(int fd, TimePoint deadline) {
   for (;;) {
-    const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+                          deadline - std::chrono::steady_clock::now())
+                          .count();
     if (left <= 0) return ETIMEDOUT;
     pollfd entry{fd, POLLOUT, 0};
     const int ready = ::poll(&entry, 1, static_cast<int>(std::min<long>(left, 1000)));
@@ -192,7 +205,9 @@ class MeshGate::Impl {
     return ECONNREFUSED;
   }
 
-  std::uint16_t listen_port() const { return listener_ < 0 ? 0 : port_of(local_address(listener_)); }
+  std::uint16_t listen_port() const {
+    return listener_ < 0 ? 0 : port_of(local_address(listener_));
+  }
   std::uint16_t source_port(int peer) const {
     return port_of(local_address(outgoing_.at(static_cast<std::size_t>(peer)).fd.get()));
   }
@@ -224,7 +239,8 @@ class MeshGate::Impl {
     outgoing_.clear();
     for (const int fd : open_descriptors()) {
       if (fd == listener_ || !is_same(local_address(fd), here)) continue;
-      // A second handle: Gloo may close its own at any moment, and the number would then mean another file.
+      // A second handle: Gloo may close its own at any moment, and the number would then mean
+      // another file.
       connections_.emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
     }
     // Gloo closes its listener when the generation ends; by then its number may be anyone's.
@@ -238,17 +254,18 @@ class MeshGate::Impl {
 
  private:
   struct Outgoing {
-    UniqueFd fd;               // bound, then connected to `listener`
+    UniqueFd fd;  // bound, then connected to `listener`
     SocketAddress listener;
-    bool is_taken = false;     // Gloo has it
+    bool is_taken = false;  // Gloo has it
   };
-  std::vector<Outgoing> outgoing_;     // by rank
-  int listener_ = -1;                  // Gloo's own
+  std::vector<Outgoing> outgoing_;  // by rank
+  int listener_ = -1;               // Gloo's own
   std::mutex mutex_;
   std::vector<UniqueFd> connections_;  // guarded by mutex_
 };
 
-MeshGate::MeshGate(const std::string& address, int size) : impl_(std::make_unique<Impl>(address, size)) {}
+MeshGate::MeshGate(const std::string& address, int size)
+    : impl_(std::make_unique<Impl>(address, size)) {}
 MeshGate::~MeshGate() = default;
 bool MeshGate::is_supported() { return true; }
 MeshGate::Scope::Scope(MeshGate& gate) { gate_of_thread = gate.impl_.get(); }
@@ -256,7 +273,9 @@ MeshGate::Scope::~Scope() { gate_of_thread = nullptr; }
 std::uint16_t MeshGate::listen_port() const { return impl_->listen_port(); }
 std::uint16_t MeshGate::source_port(int peer) const { return impl_->source_port(peer); }
 void MeshGate::admit(const std::vector<Endpoint>& sources) { impl_->admit(sources); }
-void MeshGate::connect(int peer, const Endpoint& listener, TimePoint deadline) { impl_->connect(peer, listener, deadline); }
+void MeshGate::connect(int peer, const Endpoint& listener, TimePoint deadline) {
+  impl_->connect(peer, listener, deadline);
+}
 void MeshGate::seal() { impl_->seal(); }
 void MeshGate::shut_down() { impl_->shut_down(); }
 

@@ -34,11 +34,13 @@ socklen_t size_of(const sockaddr_storage& storage) {
   return storage.ss_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
 }
 
-/// Opens a listener as Gloo does; through the gate when a Scope lives. Empty when the system lacks the address.
+/// Opens a listener as Gloo does; through the gate when a Scope lives. Empty when the system lacks
+/// the address.
 UniqueFd listen_on(const std::string& address) {
   const sockaddr_storage storage = storage_of({address, 0});
   UniqueFd fd(::socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&storage), size_of(storage)) != 0) return UniqueFd();
+  if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&storage), size_of(storage)) != 0)
+    return UniqueFd();
   EXPECT_EQ(::listen(fd.get(), 16), 0);
   return fd;
 }
@@ -69,7 +71,8 @@ TEST_P(MeshGateTest, lets_in_the_admitted_ports_alone) {
   EXPECT_FALSE(gets_in(here)) << "a stranger from the same address";
   EXPECT_NO_THROW(second.connect(0, here, Clock::now() + std::chrono::seconds(5)));
   EXPECT_NO_THROW(first.connect(0, here, Clock::now() + std::chrono::seconds(5)));
-  EXPECT_THROW(first.connect(1, here, Clock::now() + std::chrono::milliseconds(50)), Error) << "a port that was not announced";
+  EXPECT_THROW(first.connect(1, here, Clock::now() + std::chrono::milliseconds(50)), Error)
+      << "a port that was not announced";
   gate.seal();
   EXPECT_FALSE(gets_in(here)) << "after the mesh formed";
 }
@@ -91,13 +94,16 @@ TEST(MeshGate, hands_gloo_the_connection_that_stands) {
   const sockaddr_storage storage = storage_of(here);
   const UniqueFd as_gloo(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   MeshGate::Scope scope(peer);
-  ASSERT_EQ(::connect(as_gloo.get(), reinterpret_cast<const sockaddr*>(&storage), size_of(storage)), 0);
+  ASSERT_EQ(::connect(as_gloo.get(), reinterpret_cast<const sockaddr*>(&storage), size_of(storage)),
+            0);
   sockaddr_in local{};
   socklen_t size = sizeof(local);
   ::getsockname(as_gloo.get(), reinterpret_cast<sockaddr*>(&local), &size);
   EXPECT_EQ(ntohs(local.sin_port), source_port);
   const UniqueFd again(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  EXPECT_EQ(::connect(again.get(), reinterpret_cast<const sockaddr*>(&storage), size_of(storage)), -1) << "there is one only";
+  EXPECT_EQ(::connect(again.get(), reinterpret_cast<const sockaddr*>(&storage), size_of(storage)),
+            -1)
+      << "there is one only";
 }
 
 TEST(MeshGate, an_unreachable_peer_is_named_with_both_ends_and_the_port) {
@@ -108,7 +114,7 @@ TEST(MeshGate, an_unreachable_peer_is_named_with_both_ends_and_the_port) {
     MeshGate::Scope scope(gate);
     listener = listen_on("127.0.0.1");
   }
-  std::uint16_t closed_port = 0;   // nobody listens there any more
+  std::uint16_t closed_port = 0;  // nobody listens there any more
   {
     const UniqueFd gone = listen_on("127.0.0.1");
     sockaddr_in local{};
@@ -117,16 +123,23 @@ TEST(MeshGate, an_unreachable_peer_is_named_with_both_ends_and_the_port) {
     closed_port = ntohs(local.sin_port);
   }
   // The peer's address is the smaller one, so this rank connects.
-  const std::vector<RankHello> hellos = {{{"127.0.0.2", 1}, {0, 0}, {}}, {{"127.0.0.1", closed_port}, {0, 0}, {}}};
+  const std::vector<RankHello> hellos = {{{"127.0.0.2", 1}, {0, 0}, {}},
+                                         {{"127.0.0.1", closed_port}, {0, 0}, {}}};
   store.set("mesh/4/gate/1", {});
-  MeshForming forming(store, {.rank = 0, .size = 2, .generation = 4, .addresses = {"127.0.0.2", "127.0.0.1"}, .names = {"mini1", "mini2"}},
+  MeshForming forming(store,
+                      {.rank = 0,
+                       .size = 2,
+                       .generation = 4,
+                       .addresses = {"127.0.0.2", "127.0.0.1"},
+                       .names = {"mini1", "mini2"}},
                       Clock::now() + std::chrono::seconds(5));
   try {
     forming.connect_pairs(gate, hellos);
     FAIL();
   } catch (const Error& e) {
-    const std::string expected = "rank 0 (mini1, 127.0.0.2) cannot reach rank 1 (mini2, 127.0.0.1) at 127.0.0.1:" +
-                                 std::to_string(closed_port) + ": Connection refused";
+    const std::string expected =
+        "rank 0 (mini1, 127.0.0.2) cannot reach rank 1 (mini2, 127.0.0.1) at 127.0.0.1:" +
+        std::to_string(closed_port) + ": Connection refused";
     EXPECT_EQ(std::string(e.what()).substr(0, expected.size()), expected);
   }
 }
@@ -140,10 +153,13 @@ TEST(MeshGate, the_failure_of_one_rank_is_the_reason_of_all) {
     listener = listen_on("127.0.0.1");
   }
   const auto deadline = Clock::now() + std::chrono::seconds(5);
-  const MeshForming::Ranks ranks{.rank = 1, .size = 2, .generation = 4, .addresses = {}, .names = {}};
+  const MeshForming::Ranks ranks{
+      .rank = 1, .size = 2, .generation = 4, .addresses = {}, .names = {}};
   MeshForming(store, ranks, deadline).report_failure("its cable is out");
-  MeshForming forming(store, {.rank = 0, .size = 2, .generation = 4, .addresses = {}, .names = {}}, deadline);
-  const std::vector<RankHello> hellos = {{{"127.0.0.2", 1}, {0, 0}, {}}, {{"127.0.0.1", 1}, {0, 0}, {}}};
+  MeshForming forming(store, {.rank = 0, .size = 2, .generation = 4, .addresses = {}, .names = {}},
+                      deadline);
+  const std::vector<RankHello> hellos = {{{"127.0.0.2", 1}, {0, 0}, {}},
+                                         {{"127.0.0.1", 1}, {0, 0}, {}}};
   try {
     forming.connect_pairs(gate, hellos);
     FAIL();

@@ -1,5 +1,6 @@
-// macOS has no filter on a socket and no way to see libtorch's calls: Gloo connects for itself, and the mesh is proved by a
-// message each way (gloo_comm). docs/cluster.md says which firewall rule replaces the gate.
+// macOS has no filter on a socket and no way to see libtorch's calls: Gloo connects for itself, and
+// the mesh is proved by a message each way (gloo_comm). docs/cluster.md says which firewall rule
+// replaces the gate.
 #include "tandem/comm/mesh_gate.h"
 
 namespace tandem::comm {

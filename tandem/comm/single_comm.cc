@@ -16,7 +16,9 @@ class SingleComm final : public Comm {
   void abandon() override {}
 
  private:
-  [[noreturn]] static void refuse() { throw Error(Code::kInternal, "comm: a group of one rank has no peer"); }
+  [[noreturn]] static void refuse() {
+    throw Error(Code::kInternal, "comm: a group of one rank has no peer");
+  }
 };
 
 }  // namespace

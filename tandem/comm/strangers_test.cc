@@ -26,7 +26,12 @@ namespace tandem::comm {
 namespace {
 
 GlooOptions options_of(int rank, int size, std::uint64_t generation) {
-  return {.address = "127.0.0.1", .rank = rank, .size = size, .generation = generation, .peer_addresses = {}, .peer_names = {}};
+  return {.address = "127.0.0.1",
+          .rank = rank,
+          .size = size,
+          .generation = generation,
+          .peer_addresses = {},
+          .peer_names = {}};
 }
 
 /// Ports that this process listens on.
@@ -36,10 +41,12 @@ std::vector<std::uint16_t> listening_ports() {
     const int fd = std::atoi(entry.path().filename().c_str());
     int is_listening = 0;
     socklen_t size = sizeof(is_listening);
-    if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &size) != 0 || !is_listening) continue;
+    if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &size) != 0 || !is_listening)
+      continue;
     sockaddr_in address{};
     size = sizeof(address);
-    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0) ports.push_back(ntohs(address.sin_port));
+    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0)
+      ports.push_back(ntohs(address.sin_port));
   }
   return ports;
 }
@@ -49,7 +56,8 @@ std::size_t num_descriptors() {
   return static_cast<std::size_t>(std::distance(begin(all), end(all)));
 }
 
-/// A stranger who connects without waiting and says what would kill Gloo if it read it. Never blocks.
+/// A stranger who connects without waiting and says what would kill Gloo if it read it. Never
+/// blocks.
 UniqueFd knock(std::uint16_t port, std::span<const std::uint8_t> says) {
   UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
@@ -108,14 +116,16 @@ TEST(Strangers, while_a_mesh_forms_and_after_cost_no_descriptor_and_end_nobody) 
 TEST(Strangers, after_a_mesh_formed_cannot_connect) {
   if (!MeshGate::is_supported()) GTEST_SKIP() << "no gate on this system";
   const auto store = std::make_shared<InProcessStore>();
-  auto other = std::async(std::launch::async, [&] { return make_gloo(store, options_of(1, 2, 1)); });
+  auto other =
+      std::async(std::launch::async, [&] { return make_gloo(store, options_of(1, 2, 1)); });
   const auto comm = make_gloo(store, options_of(0, 2, 1));
   const auto peer = other.get();
   const auto ports = listening_ports();
   ASSERT_EQ(ports.size(), 2u);
   const std::size_t before = num_descriptors();
   std::vector<UniqueFd> strangers;
-  for (int i = 0; i < 1000; ++i) strangers.push_back(knock(ports[static_cast<std::size_t>(i) % 2], poisonous()));
+  for (int i = 0; i < 1000; ++i)
+    strangers.push_back(knock(ports[static_cast<std::size_t>(i) % 2], poisonous()));
   at::Tensor sent = at::ones({8}), received = at::zeros({8});
   const auto receiving = peer->receive(received, 0, 5);
   comm->send(sent, 1, 5)->wait();
@@ -130,7 +140,8 @@ TEST(Strangers, after_a_mesh_formed_cannot_connect) {
 /// Its connections close, as the system closes those of a killed process.
 TEST(LostPeer, is_an_error_at_once_and_the_next_generation_forms_without_it) {
   const auto store = std::make_shared<InProcessStore>();
-  auto other = std::async(std::launch::async, [&] { return make_gloo(store, options_of(1, 2, 1)); });
+  auto other =
+      std::async(std::launch::async, [&] { return make_gloo(store, options_of(1, 2, 1)); });
   const auto comm = make_gloo(store, options_of(0, 2, 1));
   auto peer = other.get();
   at::Tensor hidden = at::zeros({100});

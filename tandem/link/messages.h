@@ -169,7 +169,7 @@ struct Began { std::uint64_t generation = 0; };
 struct EndGeneration { std::uint64_t generation = 0; };
 struct Failed {
   std::uint64_t generation = 0;    ///< 0: not of a generation (loading)
-  std::string phase;               ///< form, load, step
+  std::string phase;               ///< form, load, begin, step
   std::string code;                ///< to_string(Code)
   std::string reason;
 };

@@ -1,4 +1,5 @@
-// Where this stage's time has gone since it started; added to by the step loop, read by the heartbeat's thread.
+// Where this stage's time has gone since it started; added to by the step loop, read by the
+// heartbeat's thread.
 #pragma once
 
 #include <mutex>

@@ -12,11 +12,13 @@
 
 namespace tandem::stage {
 
-/// A plan, with the receive of its rows posted: its input may arrive while earlier plans are computed.
+/// A plan, with the receive of its rows posted: its input may arrive while earlier plans are
+/// computed.
 struct PendingPlan {
   step::StepPlan plan;
-  at::Tensor hidden;                       ///< f32 [T, H] on the host, filled by `receiving`; undefined on the first rank
-  std::unique_ptr<comm::Work> receiving;   ///< null on the first rank and for a plan without rows
+  at::Tensor
+      hidden;  ///< f32 [T, H] on the host, filled by `receiving`; undefined on the first rank
+  std::unique_ptr<comm::Work> receiving;  ///< null on the first rank and for a plan without rows
 };
 
 /// The tag of the rows that travel between two neighbours for a plan.
@@ -25,7 +27,8 @@ std::uint32_t tag_of(std::uint64_t plan_number);
 /// Plans are taken on the reader thread, computed on the main thread.
 class Generation {
  public:
-  Generation(std::uint64_t id, std::unique_ptr<comm::Comm> comm) : id_(id), comm_(std::move(comm)) {}
+  Generation(std::uint64_t id, std::unique_ptr<comm::Comm> comm)
+      : id_(id), comm_(std::move(comm)) {}
 
   std::uint64_t id() const { return id_; }
   comm::Comm& comm() { return *comm_; }
@@ -36,15 +39,16 @@ class Generation {
   void begin(std::int64_t hidden_size) { hidden_size_ = hidden_size; }
   /// Reader thread: checks that the plan is the next one and posts its receive. Throws Error.
   PendingPlan take(step::StepPlan plan);
-  /// Any thread: whoever waits in the mesh gets Error{kCancelled}; plans still pending are to be dropped.
+  /// Any thread: whoever waits in the mesh gets Error{kCancelled}; plans still pending are to be
+  /// dropped.
   void end();
   bool is_over() const { return is_over_; }
 
  private:
   const std::uint64_t id_;
   const std::unique_ptr<comm::Comm> comm_;
-  std::atomic<std::int64_t> hidden_size_{0};   // 0: not begun
-  std::uint64_t next_number_ = 0;              // reader thread
+  std::atomic<std::int64_t> hidden_size_{0};  // 0: not begun
+  std::uint64_t next_number_ = 0;             // reader thread
   std::atomic<bool> is_over_{false};
 };
 

@@ -1,4 +1,5 @@
-// The rendezvous store of a generation: keys and values held by the head, reached over the stage's link.
+// The rendezvous store of a generation: keys and values held by the head, reached over the stage's
+// link.
 #pragma once
 
 #include <condition_variable>
@@ -16,7 +17,8 @@ class HeadStore final : public comm::KeyValueStore {
  public:
   /// Sends one frame to the head.
   using Send = std::function<void(link::Message type, const Bytes& payload)>;
-  HeadStore(std::uint64_t generation, Send send) : generation_(generation), send_(std::move(send)) {}
+  HeadStore(std::uint64_t generation, Send send)
+      : generation_(generation), send_(std::move(send)) {}
 
   void set(const std::string& key, const std::vector<std::uint8_t>& value) override;
   std::vector<std::uint8_t> get(const std::string& key, std::chrono::milliseconds timeout) override;

@@ -1,4 +1,5 @@
-// tandem-stage: one rank. Started by a head or an agent, which writes one line of JSON to its stdin and keeps that open.
+// tandem-stage: one rank. Started by a head or an agent, which writes one line of JSON to its stdin
+// and keeps that open.
 #include <ATen/Parallel.h>
 #include <unistd.h>
 
@@ -35,8 +36,9 @@ using namespace tandem;
 
 /// Variables that make Gloo rendezvous in another way than comm expects.
 void forget_gloo_variables() {
-  for (const char* name : {"GLOO_ENABLE_RANK_AS_SEQUENCE_NUMBER", "GLOO_ENABLE_STORE_V2_API", "GLOO_DISABLE_CONNECTION_RETRIES",
-                           "GLOO_DEVICE_TRANSPORT", "TORCH_GLOO_LAZY_INIT"}) {
+  for (const char* name :
+       {"GLOO_ENABLE_RANK_AS_SEQUENCE_NUMBER", "GLOO_ENABLE_STORE_V2_API",
+        "GLOO_DISABLE_CONNECTION_RETRIES", "GLOO_DEVICE_TRANSPORT", "TORCH_GLOO_LAZY_INIT"}) {
     ::unsetenv(name);
   }
 }
@@ -50,7 +52,9 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (argc != 1) {
-    std::fprintf(stderr, "tandem-stage is started by `tandem serve` and `tandem join`; it takes its options from stdin\n");
+    std::fprintf(stderr,
+                 "tandem-stage is started by `tandem serve` and `tandem join`; it takes its "
+                 "options from stdin\n");
     return stage::kExitBadOptions;
   }
   std::set_terminate(say_why_and_abort);

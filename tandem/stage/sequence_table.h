@@ -1,5 +1,6 @@
-// What one rank knows of the sequences of a generation: block tables, computed positions, ids and penalty counts. All of it
-// follows from the plans, in order. Torch-free; called by the step loop alone.
+// What one rank knows of the sequences of a generation: block tables, computed positions, ids and
+// penalty counts. All of it follows from the plans, in order. Torch-free; called by the step loop
+// alone.
 #pragma once
 
 #include <cstdint>
@@ -15,12 +16,13 @@ namespace tandem::stage {
 /// One open sequence.
 struct Sequence {
   step::SamplingParams sampling;
-  std::vector<step::TokenId> ids;       ///< all known so far: prompt, then output
+  std::vector<step::TokenId> ids;  ///< all known so far: prompt, then output
   std::int32_t num_prompt_ids = 0;
-  std::int32_t num_computed = 0;        ///< positions whose KV is in `blocks`
-  std::vector<step::BlockId> blocks;    ///< block b holds positions [b · B, (b + 1) · B)
-  model::TokenCounts counts;            ///< of the prompt and of the output ids that `count_through` has passed
-  std::int32_t num_counted = 0;         ///< ids that `counts` has seen
+  std::int32_t num_computed = 0;      ///< positions whose KV is in `blocks`
+  std::vector<step::BlockId> blocks;  ///< block b holds positions [b · B, (b + 1) · B)
+  model::TokenCounts
+      counts;  ///< of the prompt and of the output ids that `count_through` has passed
+  std::int32_t num_counted = 0;  ///< ids that `counts` has seen
 
   /// Brings `counts` up to the id at `position`, for a draw after it.
   void count_through(std::int32_t position);
@@ -28,20 +30,21 @@ struct Sequence {
   std::int32_t num_output_through(std::int32_t position) const;
 };
 
-/// The open sequences of a generation. A plan that does not follow from those before it throws Error{kCorrupt} that names the
-/// plan and the sequence; the table is then unfit for further plans, as the generation is.
+/// The open sequences of a generation. A plan that does not follow from those before it throws
+/// Error{kCorrupt} that names the plan and the sequence; the table is then unfit for further plans,
+/// as the generation is.
 class SequenceTable {
  public:
   struct Bounds {
     std::int32_t num_blocks = 0, block_size = 16;
-    std::int32_t max_model_len = 0;   ///< positions a sequence may have
-    std::int32_t vocab_size = 0;      ///< V: ids are below it
-    bool draws = false;               ///< last rank: keeps penalty counts
+    std::int32_t max_model_len = 0;  ///< positions a sequence may have
+    std::int32_t vocab_size = 0;     ///< V: ids are below it
+    bool draws = false;              ///< last rank: keeps penalty counts
   };
   explicit SequenceTable(const Bounds& bounds) : bounds_(bounds) {}
 
-  /// Closes, opens and appends as the plan says and returns the rows to compute. The batch points into the sequences' block
-  /// tables: valid until the next call.
+  /// Closes, opens and appends as the plan says and returns the rows to compute. The batch points
+  /// into the sequences' block tables: valid until the next call.
   model::Batch apply(const step::StepPlan& plan);
   /// An open sequence; throws Error{kCorrupt} when there is none of that id.
   Sequence& at(step::SequenceId id);

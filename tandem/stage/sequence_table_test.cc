@@ -10,17 +10,26 @@ namespace {
 using step::RowRequest;
 using step::StepPlan;
 
-constexpr SequenceTable::Bounds kBounds{.num_blocks = 8, .block_size = 4, .max_model_len = 24, .vocab_size = 100, .draws = true};
+constexpr SequenceTable::Bounds kBounds{
+    .num_blocks = 8, .block_size = 4, .max_model_len = 24, .vocab_size = 100, .draws = true};
 
-StepPlan opening(std::vector<step::TokenId> ids, std::int32_t num_prompt_ids, std::vector<step::BlockId> blocks = {}) {
+StepPlan opening(std::vector<step::TokenId> ids, std::int32_t num_prompt_ids,
+                 std::vector<step::BlockId> blocks = {}) {
   StepPlan plan;
-  plan.open.push_back({.sequence = 1, .ids = std::move(ids), .num_prompt_ids = num_prompt_ids, .blocks = std::move(blocks)});
+  plan.open.push_back({.sequence = 1,
+                       .ids = std::move(ids),
+                       .num_prompt_ids = num_prompt_ids,
+                       .blocks = std::move(blocks)});
   return plan;
 }
 
-StepPlan slice_of(std::int32_t first_position, std::vector<step::TokenId> ids, std::vector<step::BlockId> blocks = {}) {
+StepPlan slice_of(std::int32_t first_position, std::vector<step::TokenId> ids,
+                  std::vector<step::BlockId> blocks = {}) {
   StepPlan plan;
-  plan.slices.push_back({.sequence = 1, .first_position = first_position, .ids = std::move(ids), .blocks_added = std::move(blocks)});
+  plan.slices.push_back({.sequence = 1,
+                         .first_position = first_position,
+                         .ids = std::move(ids),
+                         .blocks_added = std::move(blocks)});
   return plan;
 }
 
@@ -49,7 +58,8 @@ TEST(SequenceTable, a_prompt_in_chunks_then_decoded_ids_makes_rows_in_plan_order
   ASSERT_EQ(batch.slices.size(), 2u);
   EXPECT_EQ(batch.slices[0].first_position, 3);
   EXPECT_EQ(batch.slices[1].first_row, 2);
-  EXPECT_EQ((std::vector<step::BlockId>(batch.slices[0].block_table.begin(), batch.slices[0].block_table.end())),
+  EXPECT_EQ((std::vector<step::BlockId>(batch.slices[0].block_table.begin(),
+                                        batch.slices[0].block_table.end())),
             (std::vector<step::BlockId>{3, 5}));
 
   table.apply(slice_of(5, {42}));
@@ -107,7 +117,11 @@ TEST(SequenceTable, refuses_what_does_not_follow_from_the_plans_before) {
   twice.slices.push_back(twice.slices[0]);
   StepPlan stranger = slice_of(0, {1}, {0});
   stranger.slices[0].sequence = 9;
-  const struct { const char* what; StepPlan plan; const char* says; } cases[] = {
+  const struct {
+    const char* what;
+    StepPlan plan;
+    const char* says;
+  } cases[] = {
       {"a gap", slice_of(1, {2}, {0}), "starts at position 1, 0 are computed"},
       {"no ids", slice_of(0, {}), "empty slice"},
       {"an id past V", slice_of(0, {100}, {0}), "outside the vocabulary"},
@@ -116,7 +130,8 @@ TEST(SequenceTable, refuses_what_does_not_follow_from_the_plans_before) {
       {"a block past the pool", slice_of(0, {1}, {8}), "block 8 is outside"},
       {"a negative block", slice_of(0, {1}, {-1}), "outside the pool"},
       {"a row past the slice", row_request(2, RowRequest::Kind::kSample, 0), "row 2 of 2"},
-      {"an id to ask for past V", row_request(0, RowRequest::Kind::kLogprobOf, 100), "asks for id 100"},
+      {"an id to ask for past V", row_request(0, RowRequest::Kind::kLogprobOf, 100),
+       "asks for id 100"},
       {"a copy past the pool", copy, "outside the pool"},
       {"two slices of one sequence", twice, "two slices"},
       {"a sequence nobody opened", stranger, "not open"},
@@ -130,7 +145,11 @@ TEST(SequenceTable, refuses_what_does_not_follow_from_the_plans_before) {
 }
 
 TEST(SequenceTable, refuses_openings_out_of_bounds) {
-  const struct { const char* what; StepPlan plan; const char* says; } cases[] = {
+  const struct {
+    const char* what;
+    StepPlan plan;
+    const char* says;
+  } cases[] = {
       {"no ids", opening({}, 0), "opens with 0 ids"},
       {"too many ids", opening(std::vector<step::TokenId>(25, 1), 25), "at most 24"},
       {"more prompt than ids", opening({1}, 2), "of which 2 are prompt"},

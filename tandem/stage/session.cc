@@ -28,13 +28,17 @@ using Clock = std::chrono::steady_clock;
 ExitCode exit_code_of(const Error& error) {
   switch (error.code()) {
     case Code::kUnauthenticated:
-    case Code::kMismatch: return kExitRefused;
-    case Code::kUnavailable: return kExitHeadLost;
-    default: return kExitFailure;
+    case Code::kMismatch:
+      return kExitRefused;
+    case Code::kUnavailable:
+      return kExitHeadLost;
+    default:
+      return kExitFailure;
   }
 }
 
-/// The stage's side of the round-trip measurement: echoes the head's last beat with the time that it waited here.
+/// The stage's side of the round-trip measurement: echoes the head's last beat with the time that
+/// it waited here.
 class Echo {
  public:
   void received(std::uint64_t sequence) {
@@ -44,7 +48,9 @@ class Echo {
   }
   link::HeartbeatMessage next(const link::StageCounters& counters) {
     std::lock_guard lock(mutex_);
-    const double held_ms = heard_ == 0 ? 0 : std::chrono::duration<double, std::milli>(Clock::now() - heard_at_).count();
+    const double held_ms =
+        heard_ == 0 ? 0
+                    : std::chrono::duration<double, std::milli>(Clock::now() - heard_at_).count();
     return {.sequence = ++sent_, .echo = heard_, .held_ms = held_ms, .counters = counters};
   }
 
@@ -74,7 +80,8 @@ void end_with(int fd) {
     char bytes[256];
     for (;;) {
       const ssize_t count = ::read(fd, bytes, sizeof(bytes));
-      if (count == 0 || (count < 0 && errno != EINTR)) end_process(kExitParentGone, "whoever started this stage has gone");
+      if (count == 0 || (count < 0 && errno != EINTR))
+        end_process(kExitParentGone, "whoever started this stage has gone");
     }
   }).detach();
 }
@@ -83,23 +90,27 @@ void serve_head(const StageOptions& options) {
   try {
     link::Identity self = link::this_identity(link::Role::kStage);
     self.name = options.name;
-    link::Link link = link::connect(options.head, options.port, options.secret, self, {.frame_limit = link::max_payload_bytes});
-    if (const std::string refusal = link::mismatch(self, link.peer(), /*both_have_ranks=*/false); !refusal.empty()) {
+    link::Link link = link::connect(options.head, options.port, options.secret, self,
+                                    {.frame_limit = link::max_payload_bytes});
+    if (const std::string refusal = link::mismatch(self, link.peer(), /*both_have_ranks=*/false);
+        !refusal.empty()) {
       throw Error(Code::kMismatch, refusal);
     }
     Stage stage(options, link, comm::make_gloo);
     stage.introduce();
     Echo echo;
     link::Heartbeat heartbeat(
-        link, {.type = static_cast<std::uint8_t>(link::Message::kHeartbeat),
-               .payload = [&] { return link::encode_message(echo.next(stage.counters())); },
-               .on_silent = [] { end_process(kExitHeadLost, "the head has been silent for 3 s"); }});
+        link,
+        {.type = static_cast<std::uint8_t>(link::Message::kHeartbeat),
+         .payload = [&] { return link::encode_message(echo.next(stage.counters())); },
+         .on_silent = [] { end_process(kExitHeadLost, "the head has been silent for 3 s"); }});
     std::thread([&] {
       try {
         read_frames(link, heartbeat, echo, stage);
       } catch (const Error& e) {
         const ExitCode code = exit_code_of(e);
-        end_process(code, (code == kExitRefused ? "the head refused this stage: " : "the link to the head ended: ") +
+        end_process(code, (code == kExitRefused ? "the head refused this stage: "
+                                                : "the link to the head ended: ") +
                               std::string(e.what()));
       }
     }).detach();

@@ -23,7 +23,9 @@ using link::Message;
 constexpr std::chrono::milliseconds kProgressInterval{200};
 constexpr std::size_t kMaxReasonBytes = 4096;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 bool is_same_load(const link::Load& a, const link::Load& b) {
   const auto key = [](const link::Load& load) { return link::encode_message(load); };
@@ -54,7 +56,8 @@ std::string reason_of(const std::exception& error) {
 
 Code code_of(const std::exception& error) {
   if (const auto* own = dynamic_cast<const Error*>(&error)) return own->code();
-  return dynamic_cast<const std::bad_alloc*>(&error) != nullptr ? Code::kDoesNotFit : Code::kInternal;
+  return dynamic_cast<const std::bad_alloc*>(&error) != nullptr ? Code::kDoesNotFit
+                                                                : Code::kInternal;
 }
 
 }  // namespace
@@ -69,7 +72,10 @@ std::string resolve_device(const std::string& option) {
 }
 
 Stage::Stage(StageOptions options, link::Link& link, FormMesh form_mesh)
-    : options_(std::move(options)), device_(resolve_device(options_.device)), link_(link), form_mesh_(std::move(form_mesh)) {}
+    : options_(std::move(options)),
+      device_(resolve_device(options_.device)),
+      link_(link),
+      form_mesh_(std::move(form_mesh)) {}
 
 Stage::~Stage() { drop_generation(); }
 
@@ -93,7 +99,8 @@ void Stage::guard(std::uint64_t generation, const char* phase, const Action& act
   }
 }
 
-void Stage::report_failure(std::uint64_t generation, const char* phase, const std::exception& error) {
+void Stage::report_failure(std::uint64_t generation, const char* phase,
+                           const std::exception& error) {
   {
     std::lock_guard lock(mutex_);
     // The head ended it: it needs no telling, and what failed failed because of that.
@@ -121,11 +128,21 @@ void Stage::run() {
 
 void Stage::handle(const link::Frame& frame) {
   switch (static_cast<Message>(frame.type)) {
-    case Message::kForm: commands_.send(link::decode_message<link::Form>(frame.payload)); return;
-    case Message::kLoad: commands_.send(link::decode_message<link::Load>(frame.payload)); return;
-    case Message::kBegin: commands_.send(link::decode_message<link::Begin>(frame.payload)); return;
-    case Message::kPlan: take_plan(frame.payload); return;
-    case Message::kEndGeneration: end_generation(link::decode_message<link::EndGeneration>(frame.payload).generation); return;
+    case Message::kForm:
+      commands_.send(link::decode_message<link::Form>(frame.payload));
+      return;
+    case Message::kLoad:
+      commands_.send(link::decode_message<link::Load>(frame.payload));
+      return;
+    case Message::kBegin:
+      commands_.send(link::decode_message<link::Begin>(frame.payload));
+      return;
+    case Message::kPlan:
+      take_plan(frame.payload);
+      return;
+    case Message::kEndGeneration:
+      end_generation(link::decode_message<link::EndGeneration>(frame.payload).generation);
+      return;
     case Message::kStoreValue: {
       std::unique_lock lock(mutex_);
       const std::shared_ptr<HeadStore> store = store_;
@@ -133,8 +150,11 @@ void Stage::handle(const link::Frame& frame) {
       if (store) store->deliver(link::decode_store_entry(frame.payload));
       return;
     }
-    case Message::kRefused: throw Error(Code::kMismatch, link::decode_message<link::Refused>(frame.payload).reason);
-    default: throw Error(Code::kCorrupt, "the head sent a frame of type " + std::to_string(frame.type) + " to a stage");
+    case Message::kRefused:
+      throw Error(Code::kMismatch, link::decode_message<link::Refused>(frame.payload).reason);
+    default:
+      throw Error(Code::kCorrupt,
+                  "the head sent a frame of type " + std::to_string(frame.type) + " to a stage");
   }
 }
 
@@ -147,7 +167,8 @@ void Stage::take_plan(const Bytes& payload) {
   step::StepPlan plan = step::decode_plan(payload);
   const std::shared_ptr<Generation> generation = current_generation();
   if (!generation || generation->id() != plan.generation || generation->is_over()) return;
-  guard(generation->id(), "step", [&] { commands_.send(PlanCommand{generation, generation->take(std::move(plan))}); });
+  guard(generation->id(), "step",
+        [&] { commands_.send(PlanCommand{generation, generation->take(std::move(plan))}); });
 }
 
 void Stage::end_generation(std::uint64_t id) {
@@ -194,8 +215,10 @@ void Stage::drop_generation() {
 
 void Stage::form(const link::Form& form) {
   drop_generation();
-  const auto store = std::make_shared<HeadStore>(
-      form.generation, [this](Message type, const Bytes& payload) { link_.send(static_cast<std::uint8_t>(type), payload); });
+  const auto store =
+      std::make_shared<HeadStore>(form.generation, [this](Message type, const Bytes& payload) {
+        link_.send(static_cast<std::uint8_t>(type), payload);
+      });
   {
     std::lock_guard lock(mutex_);
     if (form.generation <= ended_through_) return;
@@ -214,8 +237,9 @@ void Stage::form(const link::Form& form) {
     if (form.generation <= ended_through_) return;
     generation_ = std::make_shared<Generation>(form.generation, std::move(mesh));
   }
-  log_line("info", format("rank %d of %d in generation %llu, formed in %.0f ms", form.rank, form.size,
-                          static_cast<unsigned long long>(form.generation), 1e3 * seconds_since(start)));
+  log_line("info",
+           format("rank %d of %d in generation %llu, formed in %.0f ms", form.rank, form.size,
+                  static_cast<unsigned long long>(form.generation), 1e3 * seconds_since(start)));
   tell(Message::kFormed, link::Formed{form.generation});
 }
 
@@ -246,7 +270,8 @@ void Stage::load(const link::Load& load) {
   loaded_ = {.weight_bytes = model_->weight_bytes(),
              .kv_block_bytes = model_->kv_block_bytes(load.block_size),
              .seconds = seconds_since(start)};
-  log_line("info", format("loaded %s in %.2f s", checkpoint::to_string(share).c_str(), loaded_.seconds));
+  log_line("info",
+           format("loaded %s in %.2f s", checkpoint::to_string(share).c_str(), loaded_.seconds));
   tell(Message::kLoaded, loaded_);
 }
 
@@ -271,6 +296,9 @@ void Stage::begin(const link::Begin& begin) {
 }
 
 void Stage::compute(PlanCommand& command) {
+  // A load in the midst of a generation takes the weights from under it.
+  if (!executor_)
+    throw Error(Code::kCorrupt, "a plan came after its generation's weights were replaced");
   step::StageTiming timing;
   const auto result = executor_->run(command.pending, timing);
   counters_.add(timing, command.pending.plan.num_tokens());

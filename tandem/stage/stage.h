@@ -1,4 +1,5 @@
-// One stage: obeys the head's frames over its link. A reader thread takes frames, the main thread forms, loads and computes.
+// One stage: obeys the head's frames over its link. A reader thread takes frames, the main thread
+// forms, loads and computes.
 #pragma once
 
 #include <cstdint>
@@ -21,15 +22,18 @@
 
 namespace tandem::stage {
 
-/// "cpu", "mps" or "cuda" for what --device says; "auto" takes the fastest there is. Throws Error{kInvalidArgument}.
+/// "cpu", "mps" or "cuda" for what --device says; "auto" takes the fastest there is. Throws
+/// Error{kInvalidArgument}.
 std::string resolve_device(const std::string& option);
 
-/// Keeps its weights over generations. Everything that goes wrong in forming, loading or a step is told to the head as
-/// kFailed, and the stage waits for the next kForm; only the loss of the link ends it.
+/// Keeps its weights over generations. Everything that goes wrong in forming, loading or a step is
+/// told to the head as kFailed, and the stage waits for the next kForm; only the loss of the link
+/// ends it.
 class Stage {
  public:
   /// `forms`: makes the mesh of a generation; comm::make_gloo except in tests.
-  using FormMesh = std::function<std::unique_ptr<comm::Comm>(std::shared_ptr<comm::KeyValueStore>, const comm::GlooOptions&)>;
+  using FormMesh = std::function<std::unique_ptr<comm::Comm>(std::shared_ptr<comm::KeyValueStore>,
+                                                             const comm::GlooOptions&)>;
   Stage(StageOptions options, link::Link& link, FormMesh form_mesh);
   ~Stage();
 
@@ -39,8 +43,8 @@ class Stage {
   void run();
   /// Sent with every heartbeat; any thread.
   link::StageCounters counters() const;
-  /// What the reader thread does with one frame that is not a heartbeat. Throws Error when the frame is no good: the link's end,
-  /// for both ends are of one build.
+  /// What the reader thread does with one frame that is not a heartbeat. Throws Error when the
+  /// frame is no good: the link's end, for both ends are of one build.
   void handle(const link::Frame& frame);
   /// Makes `run` return; any thread.
   void stop() { commands_.close(); }
@@ -77,10 +81,10 @@ class Stage {
   Counters counters_;
   Channel<Command> commands_;
 
-  mutable std::mutex mutex_;                    // guards what the reader thread shares with the main thread:
-  std::shared_ptr<HeadStore> store_;            //   of the generation that forms now
-  std::shared_ptr<Generation> generation_;      //   the formed one
-  std::uint64_t ended_through_ = 0;             //   generations up to this one are over
+  mutable std::mutex mutex_;          // guards what the reader thread shares with the main thread:
+  std::shared_ptr<HeadStore> store_;  //   of the generation that forms now
+  std::shared_ptr<Generation> generation_;  //   the formed one
+  std::uint64_t ended_through_ = 0;         //   generations up to this one are over
 
   // Main thread alone.
   std::optional<link::Load> loaded_as_;

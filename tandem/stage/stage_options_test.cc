@@ -30,17 +30,22 @@ TEST(StageOptions, are_one_line_of_json) {
 }
 
 TEST(StageOptions, bad_ones_are_refused_by_field_and_never_show_the_secret) {
-  const struct { const char* line; const char* says; } cases[] = {
+  const struct {
+    const char* line;
+    const char* says;
+  } cases[] = {
       {"", "not valid JSON"},
       {"[1]", "not a JSON object"},
       {R"({"head":"h","stage":"s"})", "\"secret\" is missing"},
       {R"({"secret":"beef0","head":"h","stage":"s"})", "\"secret\" must be hexadecimal"},
       {R"({"secret":"beef","stage":"s"})", "\"head\" is missing"},
       {R"({"secret":"beef","head":"h","stage":"s","port":65536})", "\"port\" is 65536"},
-      {R"({"secret":"beef","head":"h","stage":"s","num_threads":"2"})", "\"num_threads\" is of another type"},
+      {R"({"secret":"beef","head":"h","stage":"s","num_threads":"2"})",
+       "\"num_threads\" is of another type"},
   };
   for (const auto& test : cases) {
-    EXPECT_NE(refusal(test.line).find(test.says), std::string::npos) << test.line << ": " << refusal(test.line);
+    EXPECT_NE(refusal(test.line).find(test.says), std::string::npos)
+        << test.line << ": " << refusal(test.line);
     EXPECT_EQ(refusal(test.line).find("beef"), std::string::npos);
   }
 }

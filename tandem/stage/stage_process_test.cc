@@ -1,6 +1,6 @@
 // Real tandem-stage processes over Gloo, driven by a head that is a few lines of this test.
-#include <gtest/gtest.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -8,10 +8,12 @@
 
 #include <chrono>
 #include <map>
+#include <optional>
 
 #include "tandem/base/error.h"
 #include "tandem/base/hash.h"
 #include "tandem/base/json.h"
+#include "tandem/base/program_path.h"
 #include "tandem/base/unique_fd.h"
 #include "tandem/link/link.h"
 #include "tandem/link/messages.h"
@@ -36,13 +38,14 @@ class StageProcess {
  public:
   explicit StageProcess(const std::string& first_line) {
     int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) throw Error(Code::kIo, "pipe");
+    if (::pipe(ends) != 0) throw Error(Code::kIo, "pipe");
+    for (const int end : ends) ::fcntl(end, F_SETFD, FD_CLOEXEC);
     UniqueFd input(ends[0]);
     input_.reset(ends[1]);
     posix_spawn_file_actions_t actions;
     ::posix_spawn_file_actions_init(&actions);
     ::posix_spawn_file_actions_adddup2(&actions, input.get(), STDIN_FILENO);
-    std::string program = (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "tandem-stage").string();
+    std::string program = (program_path().parent_path() / "tandem-stage").string();
     char* arguments[] = {program.data(), nullptr};
     const int error = ::posix_spawn(&pid_, program.c_str(), &actions, nullptr, arguments, environ);
     ::posix_spawn_file_actions_destroy(&actions);
@@ -78,20 +81,31 @@ class StageProcessTest : public ::testing::Test {
   };
 
   std::string first_line(int index) const {
-    return dump_json(Json{{"secret", to_hex(kSecret.bytes)}, {"head", "127.0.0.1"}, {"port", listener_.port()},
-                          {"stage", "s" + std::to_string(index)}, {"num_threads", 1}, {"device", "cpu"}});
+    return dump_json(Json{{"secret", to_hex(kSecret.bytes)},
+                          {"head", "127.0.0.1"},
+                          {"port", listener_.port()},
+                          {"stage", "s" + std::to_string(index)},
+                          {"num_threads", 1},
+                          {"device", "cpu"}});
   }
 
   /// Starts a stage and waits for its link and hello.
   Member start(int index) {
     Member member;
     member.process = std::make_unique<StageProcess>(first_line(index));
-    auto link = listener_.accept(Clock::now() + kSoon);
-    if (!link) throw Error(Code::kDeadlineExceeded, "the stage did not come");
+    const auto deadline = Clock::now() + kSoon;
+    std::optional<link::Link> link;
+    while (!link) {
+      if (Clock::now() > deadline) throw Error(Code::kDeadlineExceeded, "the stage did not come");
+      link = listener_.accept(Clock::now() + std::chrono::milliseconds(20));
+      serve_all();  // a loaded machine takes seconds to start a process: the others need our beats
+    }
     member.link = std::make_unique<link::Link>(std::move(*link));
     const auto frame = member.link->receive(Clock::now() + kSoon);
-    EXPECT_EQ(frame.value().type, static_cast<std::uint8_t>(Message::kStageHello)) << "the first frame introduces";
-    EXPECT_EQ(link::decode_message<link::StageHello>(frame->payload).stage, "s" + std::to_string(index));
+    EXPECT_EQ(frame.value().type, static_cast<std::uint8_t>(Message::kStageHello))
+        << "the first frame introduces";
+    EXPECT_EQ(link::decode_message<link::StageHello>(frame->payload).stage,
+              "s" + std::to_string(index));
     return member;
   }
   void start_all(int size) {
@@ -100,7 +114,8 @@ class StageProcessTest : public ::testing::Test {
 
   template <typename T>
   void tell(int rank, Message type, const T& message) {
-    members_.at(static_cast<std::size_t>(rank)).link->send(static_cast<std::uint8_t>(type), link::encode_message(message));
+    members_.at(static_cast<std::size_t>(rank))
+        .link->send(static_cast<std::uint8_t>(type), link::encode_message(message));
   }
 
   /// Serves heartbeats and the store until `rank` sends a frame of `type` or kFailed.
@@ -109,13 +124,14 @@ class StageProcessTest : public ::testing::Test {
     auto& waiting = inbox_[rank];
     while (Clock::now() < deadline) {
       for (auto it = waiting.begin(); it != waiting.end(); ++it) {
-        if (it->type == static_cast<std::uint8_t>(type) || it->type == static_cast<std::uint8_t>(Message::kFailed)) {
+        if (it->type == static_cast<std::uint8_t>(type) ||
+            it->type == static_cast<std::uint8_t>(Message::kFailed)) {
           link::Frame frame = std::move(*it);
           waiting.erase(it);
           return frame;
         }
       }
-      for (std::size_t from = 0; from < members_.size(); ++from) serve(static_cast<int>(from));
+      serve_all();
     }
     throw Error(Code::kDeadlineExceeded, "rank " + std::to_string(rank) + " did not answer");
   }
@@ -129,12 +145,16 @@ class StageProcessTest : public ::testing::Test {
     return link::decode_message<T>(frame.payload);
   }
 
+  void serve_all() {
+    for (std::size_t rank = 0; rank < members_.size(); ++rank) serve(static_cast<int>(rank));
+  }
   void serve(int rank) {
     link::Link& link = *members_[static_cast<std::size_t>(rank)].link;
     // Beats of our own, so that no stage thinks us dead.
     if (Clock::now() > next_beat_[rank]) {
       next_beat_[rank] = Clock::now() + std::chrono::milliseconds(500);
-      link.send(static_cast<std::uint8_t>(Message::kHeartbeat), link::encode_message(link::HeartbeatMessage{.sequence = 1}));
+      link.send(static_cast<std::uint8_t>(Message::kHeartbeat),
+                link::encode_message(link::HeartbeatMessage{.sequence = 1}));
     }
     const auto frame = link.receive(Clock::now() + std::chrono::milliseconds(2));
     if (!frame) return;
@@ -152,7 +172,8 @@ class StageProcessTest : public ::testing::Test {
         waiters_.push_back({rank, {get.generation, get.key}});
         return answer_waiters();
       }
-      default: inbox_[rank].push_back(*frame);
+      default:
+        inbox_[rank].push_back(*frame);
     }
   }
   void answer_waiters() {
@@ -171,25 +192,39 @@ class StageProcessTest : public ::testing::Test {
     const int size = static_cast<int>(members_.size());
     const std::vector<std::string> addresses(members_.size(), "127.0.0.1");
     for (int rank = 0; rank < size; ++rank) {
-      tell(rank, Message::kForm, link::Form{.generation = generation, .rank = rank, .size = size, .address = "127.0.0.1",
-                                            .peer_addresses = addresses});
+      tell(rank, Message::kForm,
+           link::Form{.generation = generation,
+                      .rank = rank,
+                      .size = size,
+                      .address = "127.0.0.1",
+                      .peer_addresses = addresses});
     }
-    for (int rank = 0; rank < size; ++rank) EXPECT_EQ(answer<link::Formed>(rank, Message::kFormed).generation, generation);
+    for (int rank = 0; rank < size; ++rank)
+      EXPECT_EQ(answer<link::Formed>(rank, Message::kFormed).generation, generation);
     for (int rank = 0; rank < size; ++rank) {
       const checkpoint::Share share = share_of(rank, size);
-      tell(rank, Message::kLoad, link::Load{.folder = model_.folder().string(),
-                                            .share = {share.first_layer, share.end_layer, share.embedding, share.head},
-                                            .dtype = "auto", .kv_dtype = "auto", .vocab_limit = kVocab, .block_size = kBlockSize});
+      tell(rank, Message::kLoad,
+           link::Load{.folder = model_.folder().string(),
+                      .share = {share.first_layer, share.end_layer, share.embedding, share.head},
+                      .dtype = "auto",
+                      .kv_dtype = "auto",
+                      .vocab_limit = kVocab,
+                      .block_size = kBlockSize});
     }
-    for (int rank = 0; rank < size; ++rank) loaded_[rank] = answer<link::Loaded>(rank, Message::kLoaded);
+    for (int rank = 0; rank < size; ++rank)
+      loaded_[rank] = answer<link::Loaded>(rank, Message::kLoaded);
     for (int rank = 0; rank < size; ++rank) {
-      tell(rank, Message::kBegin, link::Begin{.generation = generation, .num_blocks = kBlocks, .block_size = kBlockSize,
-                                              .max_model_len = kMaxLen});
+      tell(rank, Message::kBegin,
+           link::Begin{.generation = generation,
+                       .num_blocks = kBlocks,
+                       .block_size = kBlockSize,
+                       .max_model_len = kMaxLen});
     }
     for (int rank = 0; rank < size; ++rank) answer<link::Began>(rank, Message::kBegan);
   }
   void submit(const step::StepPlan& plan) {
-    for (auto& member : members_) member.link->send(static_cast<std::uint8_t>(Message::kPlan), step::encode(plan));
+    for (auto& member : members_)
+      member.link->send(static_cast<std::uint8_t>(Message::kPlan), step::encode(plan));
   }
   step::StepResult run(const step::StepPlan& plan) {
     submit(plan);
@@ -204,9 +239,12 @@ class StageProcessTest : public ::testing::Test {
   }
 
   TinyModel model_;
-  link::Listener listener_{"127.0.0.1", 0, kSecret, link::this_identity(link::Role::kHead),
+  link::Listener listener_{"127.0.0.1",
+                           0,
+                           kSecret,
+                           link::this_identity(link::Role::kHead),
                            {.frame_limit = link::max_payload_bytes}};
-  std::vector<Member> members_;      // by rank
+  std::vector<Member> members_;  // by rank
   std::map<int, std::vector<link::Frame>> inbox_;
   std::map<int, link::Loaded> loaded_;
   std::map<int, Clock::time_point> next_beat_;
@@ -263,7 +301,7 @@ TEST_F(StageProcessTest, the_end_of_a_generation_frees_a_rank_that_waits_for_a_s
   plan.slices = {{.sequence = 1, .ids = {1}, .blocks_added = {0}, .requests = {{.row = 0}}}};
   submit(plan);
   tell(1, Message::kEndGeneration, link::EndGeneration{1});
-  members_[0] = start(5);   // its destructor kills the stopped one
+  members_[0] = start(5);  // its destructor kills the stopped one
   const auto start_of_forming = Clock::now();
   bring_up(2);
   EXPECT_LT(Clock::now() - start_of_forming, std::chrono::seconds(10));
@@ -278,9 +316,38 @@ TEST_F(StageProcessTest, a_plan_that_does_not_follow_fails_the_generation_and_no
   plan.slices = {{.sequence = 77, .ids = {1}}};
   EXPECT_THROW(run(plan), Error);
   bring_up(2);
-  plan.generation = 1;   // of the old generation: dropped without a word
+  plan.generation = 1;  // of the old generation: dropped without a word
   submit(plan);
   EXPECT_FALSE(generate_in(2).empty());
+}
+
+TEST_F(StageProcessTest, the_end_of_a_generation_ends_its_forming) {
+  start_all(1);
+  tell(0, Message::kForm,
+       link::Form{.generation = 1, .rank = 0, .size = 2, .address = "127.0.0.1"});
+  const auto start_of_waiting = Clock::now();
+  while (store_.empty())
+    serve(0);  // it has introduced itself and waits for a rank that never comes
+  tell(0, Message::kEndGeneration, link::EndGeneration{1});
+  bring_up(2);
+  EXPECT_LT(Clock::now() - start_of_waiting, std::chrono::seconds(10));
+  EXPECT_FALSE(generate_in(2).empty());
+}
+
+TEST_F(StageProcessTest, weights_that_change_in_the_midst_fail_the_generation) {
+  start_all(1);
+  bring_up(1);
+  tell(0, Message::kLoad,
+       link::Load{.folder = model_.folder().string(),
+                  .share = {0, kLayers, true, true},
+                  .dtype = "bf16",
+                  .kv_dtype = "auto",
+                  .vocab_limit = kVocab,
+                  .block_size = kBlockSize});
+  answer<link::Loaded>(0, Message::kLoaded);
+  step::StepPlan plan;
+  plan.generation = 1;
+  EXPECT_THROW(run(plan), Error);
 }
 
 TEST_F(StageProcessTest, a_folder_without_a_model_is_a_failed_load) {

@@ -1,5 +1,5 @@
-// Lines for people on stderr, which the agent forwards to the head. Not base/log.h: libtorch's include path has a newer fmt
-// than the one that the system's spdlog was built with.
+// Lines for people on stderr, which the agent forwards to the head. Not base/log.h: libtorch's
+// include path has a newer fmt than the one that the system's spdlog was built with.
 #pragma once
 
 #include <string>

@@ -62,9 +62,11 @@ at::Tensor StepExecutor::receive(PendingPlan& pending, step::StageTiming& timing
   return pending.hidden.to(at::Device(setup_.device));
 }
 
-void StepExecutor::pass_on(const step::StepPlan& plan, const at::Tensor& rows, step::StageTiming& timing) {
+void StepExecutor::pass_on(const step::StepPlan& plan, const at::Tensor& rows,
+                           step::StageTiming& timing) {
   const auto start = Clock::now();
-  sent_.push_back({rows, generation_.comm().send(rows, generation_.comm().rank() + 1, tag_of(plan.number))});
+  sent_.push_back(
+      {rows, generation_.comm().send(rows, generation_.comm().rank() + 1, tag_of(plan.number))});
   while (sent_.size() > kMaxSends) {
     sent_.front().work->wait();
     sent_.pop_front();

@@ -1,4 +1,5 @@
-// Runs one rank's part of each plan: takes the rows of the rank before, computes the layers, passes the rows on or answers.
+// Runs one rank's part of each plan: takes the rows of the rank before, computes the layers, passes
+// the rows on or answers.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -27,12 +28,13 @@ class StepExecutor {
   /// `model` has its KV blocks; both it and `generation` outlive the executor.
   StepExecutor(model::Model& model, Generation& generation, const Setup& setup);
 
-  /// Computes a plan. The last rank gets the answers, others nullopt; `timing` is filled on every rank.
+  /// Computes a plan. The last rank gets the answers, others nullopt; `timing` is filled on every
+  /// rank.
   std::optional<step::StepResult> run(PendingPlan& pending, step::StageTiming& timing);
 
  private:
   struct Sent {
-    at::Tensor rows;      // must not change before the send is done
+    at::Tensor rows;  // must not change before the send is done
     std::unique_ptr<comm::Work> work;
   };
 

@@ -14,14 +14,18 @@
 namespace tandem::stage {
 namespace {
 
-/// The ranks of one generation as threads over the in-memory transport; plans go to all, results come from the last.
+/// The ranks of one generation as threads over the in-memory transport; plans go to all, results
+/// come from the last.
 class RankThreads {
  public:
-  RankThreads(const std::filesystem::path& folder, int size) : plans_(static_cast<std::size_t>(size)) {
-    auto meshes = size == 1 ? std::vector<std::unique_ptr<comm::Comm>>{} : comm::make_in_memory(size);
+  RankThreads(const std::filesystem::path& folder, int size)
+      : plans_(static_cast<std::size_t>(size)) {
+    auto meshes =
+        size == 1 ? std::vector<std::unique_ptr<comm::Comm>>{} : comm::make_in_memory(size);
     if (size == 1) meshes.push_back(comm::make_single());
     for (int rank = 0; rank < size; ++rank) {
-      threads_.emplace_back([this, folder, rank, size, mesh = std::move(meshes[static_cast<std::size_t>(rank)])]() mutable {
+      threads_.emplace_back([this, folder, rank, size,
+                             mesh = std::move(meshes[static_cast<std::size_t>(rank)])]() mutable {
         serve(folder, rank, size, std::move(mesh));
       });
     }
@@ -41,14 +45,19 @@ class RankThreads {
   }
 
  private:
-  void serve(const std::filesystem::path& folder, int rank, int size, std::unique_ptr<comm::Comm> mesh) {
-    const auto model = model::load_model(checkpoint::Checkpoint::open(folder), share_of(rank, size), {}, {});
+  void serve(const std::filesystem::path& folder, int rank, int size,
+             std::unique_ptr<comm::Comm> mesh) {
+    const auto model =
+        model::load_model(checkpoint::Checkpoint::open(folder), share_of(rank, size), {}, {});
     model->allocate_kv(kBlocks, kBlockSize);
     Generation generation(1, std::move(mesh));
     generation.begin(model->config().hidden_size);
     StepExecutor executor(*model, generation,
-                          {.bounds = {.num_blocks = kBlocks, .block_size = kBlockSize, .max_model_len = kMaxLen,
-                                      .vocab_size = kVocab, .draws = generation.is_last()},
+                          {.bounds = {.num_blocks = kBlocks,
+                                      .block_size = kBlockSize,
+                                      .max_model_len = kMaxLen,
+                                      .vocab_size = kVocab,
+                                      .draws = generation.is_last()},
                            .vocab_limit = kVocab});
     while (auto plan = plans_[static_cast<std::size_t>(rank)].receive()) {
       PendingPlan pending = generation.take(std::move(*plan));
@@ -57,7 +66,7 @@ class RankThreads {
     }
   }
 
-  std::vector<Channel<step::StepPlan>> plans_;   // by rank
+  std::vector<Channel<step::StepPlan>> plans_;  // by rank
   Channel<step::StepResult> results_;
   std::vector<std::thread> threads_;
 };
@@ -82,7 +91,11 @@ TEST(StepExecutor, plans_in_flight_are_answered_in_order) {
     plan.number = number;
     if (number > 0) plan.close = {number};
     plan.open = {{.sequence = number + 1, .ids = {5, 6, 7}, .num_prompt_ids = 3}};
-    plan.slices = {{.sequence = number + 1, .first_position = 0, .ids = {5, 6, 7}, .blocks_added = {0}, .requests = {{.row = 2}}}};
+    plan.slices = {{.sequence = number + 1,
+                    .first_position = 0,
+                    .ids = {5, 6, 7},
+                    .blocks_added = {0},
+                    .requests = {{.row = 2}}}};
     ranks.submit(plan);
   }
   std::optional<step::TokenResult> first;
@@ -131,7 +144,10 @@ TEST(StepExecutor, a_token_mask_for_the_last_rank_is_obeyed) {
   RankThreads ranks(model.folder(), 2);
   step::StepPlan plan;
   plan.open = {{.sequence = 1, .ids = {5}, .num_prompt_ids = 1}};
-  plan.slices = {{.sequence = 1, .ids = {5}, .blocks_added = {2}, .requests = {{.row = 0, .num_samples = 20}}}};
+  plan.slices = {{.sequence = 1,
+                  .ids = {5},
+                  .blocks_added = {2},
+                  .requests = {{.row = 0, .num_samples = 20}}}};
   std::vector<std::uint8_t> only_11((kVocab + 7) / 8, 0);
   only_11[1] = 1 << 3;
   plan.rank_parts = {{.rank = 1, .sequence = 1, .bytes = only_11}};

@@ -1,4 +1,5 @@
-// A random Llama of a few kilobytes on disk, and the plans that let it answer. For this room's tests.
+// A random Llama of a few kilobytes on disk, and the plans that let it answer. For this room's
+// tests.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -26,11 +27,17 @@ class TinyModel {
     std::string pattern = ::testing::TempDir() + "tandem-stage-XXXXXX";
     if (::mkdtemp(pattern.data()) == nullptr) throw Error(Code::kIo, "no temporary folder");
     folder_ = pattern;
-    const Json config = {{"model_type", "llama"},       {"vocab_size", kVocab},        {"hidden_size", 32},
-                         {"intermediate_size", 48},     {"num_hidden_layers", kLayers}, {"num_attention_heads", 4},
-                         {"num_key_value_heads", 2},    {"max_position_embeddings", kMaxLen}};
+    const Json config = {{"model_type", "llama"},
+                         {"vocab_size", kVocab},
+                         {"hidden_size", 32},
+                         {"intermediate_size", 48},
+                         {"num_hidden_layers", kLayers},
+                         {"num_attention_heads", 4},
+                         {"num_key_value_heads", 2},
+                         {"max_position_embeddings", kMaxLen}};
     std::ofstream(folder_ / "config.json") << config.dump();
-    std::ofstream(folder_ / "model.safetensors", std::ios::binary) << weights(checkpoint::ModelConfig::parse(config, Json()));
+    std::ofstream(folder_ / "model.safetensors", std::ios::binary)
+        << weights(checkpoint::ModelConfig::parse(config, Json()));
   }
   ~TinyModel() { std::filesystem::remove_all(folder_); }
   TinyModel(const TinyModel&) = delete;
@@ -42,8 +49,11 @@ class TinyModel {
   /// Norms are 1, matrices uniform in ±0.35: logits differ enough for greedy to have one answer.
   static std::string weights(const checkpoint::ModelConfig& config) {
     std::vector<checkpoint::NeededTensor> needed = {checkpoint::needed_embedding(config)};
-    const auto take = [&](std::vector<checkpoint::NeededTensor> more) { needed.insert(needed.end(), more.begin(), more.end()); };
-    for (std::int32_t layer = 0; layer < config.num_layers; ++layer) take(checkpoint::needed_layer(config, layer));
+    const auto take = [&](std::vector<checkpoint::NeededTensor> more) {
+      needed.insert(needed.end(), more.begin(), more.end());
+    };
+    for (std::int32_t layer = 0; layer < config.num_layers; ++layer)
+      take(checkpoint::needed_layer(config, layer));
     take(checkpoint::needed_head(config));
     std::vector<checkpoint::TensorInfo> tensors;
     for (const auto& tensor : needed) {
@@ -57,7 +67,9 @@ class TinyModel {
     for (const auto& tensor : layout.tensors) {
       for (std::uint64_t i = 0; i < tensor.size_bytes / sizeof(float); ++i) {
         state = state * 1664525 + 1013904223;
-        const float value = tensor.shape.size() == 1 ? 1.0f : (static_cast<float>(state >> 8) / 16777216.0f - 0.5f) * 0.7f;
+        const float value = tensor.shape.size() == 1
+                                ? 1.0f
+                                : (static_cast<float>(state >> 8) / 16777216.0f - 0.5f) * 0.7f;
         file.append(reinterpret_cast<const char*>(&value), sizeof(value));
       }
     }
@@ -75,18 +87,21 @@ inline checkpoint::Share share_of(int rank, int size) {
           .head = rank + 1 == size};
 }
 
-/// Runs plans one after the other for two sequences of different lengths: prompts in two chunks, then greedy and seeded draws.
-/// Returns what each drew, with log-probabilities.
-inline std::vector<std::vector<step::TokenResult>> generate(std::uint64_t generation,
-                                                            const std::function<step::StepResult(const step::StepPlan&)>& run,
-                                                            int num_tokens = 12) {
-  const std::vector<std::vector<step::TokenId>> prompts = {{1, 2, 3, 4, 5, 6, 7, 8, 9}, {50, 40, 30}};
+/// Runs plans one after the other for two sequences of different lengths: prompts in two chunks,
+/// then greedy and seeded draws. Returns what each drew, with log-probabilities.
+inline std::vector<std::vector<step::TokenResult>> generate(
+    std::uint64_t generation, const std::function<step::StepResult(const step::StepPlan&)>& run,
+    int num_tokens = 12) {
+  const std::vector<std::vector<step::TokenId>> prompts = {{1, 2, 3, 4, 5, 6, 7, 8, 9},
+                                                           {50, 40, 30}};
   std::vector<std::vector<step::TokenResult>> drawn(prompts.size());
   std::vector<step::StepPlan> plans(2);
   plans[1].number = 1;
   for (auto& plan : plans) plan.generation = generation;
   for (std::size_t s = 0; s < prompts.size(); ++s) {
-    step::OpenSequence open{.sequence = s + 1, .ids = prompts[s], .num_prompt_ids = static_cast<std::int32_t>(prompts[s].size())};
+    step::OpenSequence open{.sequence = s + 1,
+                            .ids = prompts[s],
+                            .num_prompt_ids = static_cast<std::int32_t>(prompts[s].size())};
     open.sampling.temperature = s == 0 ? 0.0f : 1.0f;
     open.sampling.frequency_penalty = s == 0 ? 0.0f : 0.5f;
     open.sampling.seed = 7;
@@ -95,7 +110,8 @@ inline std::vector<std::vector<step::TokenResult>> generate(std::uint64_t genera
     const std::vector<step::TokenId> head(prompts[s].begin(), prompts[s].end() - 1);
     std::vector<step::BlockId> blocks;
     for (int b = 0; b < 8; ++b) blocks.push_back(static_cast<step::BlockId>(8 * s) + b);
-    plans[0].slices.push_back({.sequence = s + 1, .first_position = 0, .ids = head, .blocks_added = blocks});
+    plans[0].slices.push_back(
+        {.sequence = s + 1, .first_position = 0, .ids = head, .blocks_added = blocks});
     plans[1].slices.push_back({.sequence = s + 1,
                                .first_position = static_cast<std::int32_t>(head.size()),
                                .ids = {prompts[s].back()},

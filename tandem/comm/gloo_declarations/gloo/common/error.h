@@ -1,2 +1,3 @@
-// Included by ProcessGroupGloo.hpp, which needs nothing of it: Gloo's exceptions derive from std::exception. See ../../README.md.
+// Included by ProcessGroupGloo.hpp, which needs nothing of it: Gloo's exceptions derive from
+// std::exception. See ../../README.md.
 #pragma once
