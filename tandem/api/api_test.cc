@@ -100,6 +100,10 @@ TEST_F(ApiTest, chat_answers_whole) {
   EXPECT_EQ(answer["usage"]["completion_tokens"], 14);
   EXPECT_TRUE(answer["usage"]["prompt_tokens_details"]["cached_tokens"].is_number());
   EXPECT_EQ(answer["timings"]["predicted_n"], 14);
+  for (const char* name : {"queue_ms", "prompt_ms", "predicted_ms"}) {
+    EXPECT_GE(answer["timings"][name].get<double>(), 0.0) << name;
+    EXPECT_LT(answer["timings"][name].get<double>(), 60'000.0) << name;
+  }
 }
 
 TEST_F(ApiTest, a_stream_has_one_token_a_chunk_and_says_what_the_whole_says) {
@@ -333,6 +337,29 @@ TEST_F(ApiTest, a_lost_rank_is_a_503_that_says_which) {
   EXPECT_EQ(get("/v1/health")["models"][0]["ranks"], 2);
 }
 
+TEST_F(ApiTest, a_rank_lost_in_the_middle_ends_a_stream_with_an_error_and_without_done) {
+  runner_.pause(true);
+  std::vector<Json> events;
+  std::thread thread([&] { events = stream("/v1/chat/completions", chat()); });
+  EXPECT_TRUE(eventually([&] { return models_->find("")->engine->stats().num_running == 1; }));
+  runner_.end_generation("rank 1 is lost");
+  thread.join();
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0]["error"]["type"], "unavailable_error");
+  EXPECT_NE(events[0]["error"]["message"].get<std::string>().find("rank 1 is lost"),
+            std::string::npos);
+}
+
+TEST_F(ApiTest, a_rank_lost_in_the_middle_of_a_whole_answer_is_a_503) {
+  runner_.pause(true);
+  Json answer;
+  std::thread thread([&] { answer = post("/v1/chat/completions", chat(), 503); });
+  EXPECT_TRUE(eventually([&] { return models_->find("")->engine->stats().num_running == 1; }));
+  runner_.end_generation("rank 1 is lost");
+  thread.join();
+  EXPECT_EQ(answer["error"]["code"], "generation_failed");
+}
+
 TEST_F(ApiTest, a_full_queue_is_a_429) {
   start({}, {.max_num_seqs = 1, .max_queue = 1});
   runner_.pause(true);
@@ -440,7 +467,8 @@ TEST_F(ApiTest, without_a_model_health_says_what_is_awaited) {
   port_ = server_->listen("127.0.0.1", 0);
   server_->start();
   EXPECT_EQ(get("/health", 503)["error"]["message"], "waiting for 1 of 2 machines");
-  EXPECT_EQ(post("/v1/chat/completions", chat(), 503)["error"]["type"], "unavailable_error");
+  EXPECT_EQ(post("/v1/chat/completions", chat(), 503)["error"]["message"],
+            "waiting for 1 of 2 machines");
   EXPECT_EQ(get("/v1/models")["data"], Json::array());
 }
 

@@ -140,7 +140,8 @@ std::string member_path(const std::string& parent, std::string_view key) {
                      std::all_of(key.begin(), key.end(), [](unsigned char c) {
                        return std::isalnum(c) || c == '_' || c == '-';
                      });
-  if (!plain) return parent + "[\"" + std::string(key.substr(0, kMaxShownKey)) + "\"]";
+  // Dumped, so that line breaks reach no log and a cut character no client.
+  if (!plain) return parent + "[" + dump_json(Json(key.substr(0, kMaxShownKey))) + "]";
   return parent.empty() ? std::string(key) : parent + "." + std::string(key);
 }
 

@@ -103,6 +103,7 @@ TEST(JsonBody, null_is_absent) {
 TEST(JsonBody, odd_keys_are_quoted_in_paths_and_cut) {
   EXPECT_EQ(member_path("a", "b"), "a.b");
   EXPECT_EQ(member_path("logit_bias", "x y"), "logit_bias[\"x y\"]");
+  EXPECT_EQ(member_path("", "a\n\"b"), "[\"a\\n\\\"b\"]");
   EXPECT_LT(member_path("", std::string(10'000, 'x')).size(), 100u);
 }
 

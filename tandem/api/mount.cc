@@ -96,6 +96,13 @@ Context::Context(Models& models, Options options)
       // Answers coalesce their wakes, so there are never more jobs than answers in flight.
       collector(1, SIZE_MAX, SIZE_MAX) {}
 
+std::shared_ptr<const Model> served_model(const Context& context, const Field& body) {
+  if (!context.models.find("") && context.options.unready_reason) {
+    throw unavailable(context.options.unready_reason());
+  }
+  return find_model(context.models, parse_model_name(body));
+}
+
 void mount(http::Server& server, Models& models, Options options) {
   const auto context = std::make_shared<Context>(models, std::move(options));
   server.set_filter(

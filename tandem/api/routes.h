@@ -28,6 +28,10 @@ struct Context {
 /// the answer.
 using JsonHandler = void (*)(Context& context, const Field& body, Exchange& exchange);
 
+/// The model that the body names. ApiError 404 that lists the served ones; 503 with the head's
+/// reason when there is none yet.
+std::shared_ptr<const Model> served_model(const Context& context, const Field& body);
+
 void answer_chat(Context& context, const Field& body, Exchange& exchange);
 void answer_completion(Context& context, const Field& body, Exchange& exchange);
 void answer_tokenize(Context& context, const Field& body, Exchange& exchange);

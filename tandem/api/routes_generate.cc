@@ -98,7 +98,7 @@ void answer(Context& context, Exchange& exchange, const GenerationFields& fields
 }  // namespace
 
 void answer_chat(Context& context, const Field& body, Exchange& exchange) {
-  const auto model = find_model(context.models, parse_model_name(body));
+  const auto model = served_model(context, body);
   GenerationFields fields = parse_generation_fields(body, Endpoint::kChat, *model);
   const Conversation conversation = parse_conversation(body, *model);
   log_unknown_chat_fields(body);
@@ -121,7 +121,7 @@ void answer_chat(Context& context, const Field& body, Exchange& exchange) {
 }
 
 void answer_completion(Context& context, const Field& body, Exchange& exchange) {
-  const auto model = find_model(context.models, parse_model_name(body));
+  const auto model = served_model(context, body);
   const GenerationFields fields = parse_generation_fields(body, Endpoint::kCompletions, *model);
   log_unknown_completion_fields(body);
   require_ready(context, *model);

@@ -25,7 +25,7 @@ std::vector<step::TokenId> ids_of(const Field& body, const Model& model) {
 }  // namespace
 
 void answer_tokenize(Context& context, const Field& body, Exchange& exchange) {
-  const auto model = find_model(context.models, parse_model_name(body));
+  const auto model = served_model(context, body);
   const auto ids = ids_of(body, *model);
   Json token_strs = nullptr;
   if (body["return_token_strs"].bool_or(false)) {
@@ -40,7 +40,7 @@ void answer_tokenize(Context& context, const Field& body, Exchange& exchange) {
 }
 
 void answer_detokenize(Context& context, const Field& body, Exchange& exchange) {
-  const auto model = find_model(context.models, parse_model_name(body));
+  const auto model = served_model(context, body);
   const Field tokens = body["tokens"];
   if (!tokens) tokens.fail("is required: an array of token ids");
   const auto ids = parse_token_ids(tokens, model->vocab_size, kMaxIds);

@@ -1,6 +1,8 @@
 // Answers as JSON; see answer_format.h.
 #include "tandem/api/answer/answer_format.h"
 
+#include <algorithm>
+
 #include "tandem/api/wire.h"
 
 namespace tandem::api {
@@ -208,11 +210,12 @@ Json usage_json(const Usage& usage) {
 
 Json timings_json(const engine::RequestStats& stats) {
   if (stats.num_output_tokens == 0) return nullptr;
-  const double prompt_ms = ms_between(stats.first_scheduled, stats.first_token);
+  const auto begun = std::max(stats.submitted, stats.first_scheduled);  // the latter may be unset
+  const double prompt_ms = ms_between(begun, stats.first_token);
   const double predicted_ms = ms_between(stats.first_token, stats.last_token);
   const int prompt_n = stats.num_prompt_tokens - stats.num_cached_tokens;
   return {{"cache_n", stats.num_cached_tokens},
-          {"queue_ms", ms_between(stats.submitted, stats.first_scheduled)},
+          {"queue_ms", ms_between(stats.submitted, begun)},
           {"prompt_n", prompt_n},
           {"prompt_ms", prompt_ms},
           {"prompt_per_second", per_second(prompt_n, prompt_ms)},

@@ -118,6 +118,15 @@ class RecitingRunner : public step::StepRunner {
       r.info_.reason = reason;
     });
   }
+  /// A rank is lost: what is in flight gives no result.
+  void end_generation(const std::string& reason) {
+    change([&](RecitingRunner& r) {
+      r.info_.state = step::RunnerInfo::State::kForming;
+      r.info_.reason = reason;
+      r.outcomes_ = {step::GenerationEnded{r.info_.generation, reason}};
+      r.is_paused_ = false;
+    });
+  }
   /// Sequences closed so far: finished or cancelled, on every rank.
   std::size_t num_closed() const {
     return locked([&] { return num_closed_; });
