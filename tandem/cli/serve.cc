@@ -50,7 +50,8 @@ std::size_t bytes_of_dtype(const std::string& dtype) { return dtype == "auto" ? 
 std::size_t kv_value_bytes(const ServeOptions& options, const checkpoint::Checkpoint& checkpoint) {
   const std::string& dtype = options.kv_dtype != "auto" ? options.kv_dtype : options.dtype;
   if (dtype != "auto") return dtype == "f32" ? 4 : 2;
-  return checkpoint.tensors().empty() ? 2 : checkpoint::dtype_bytes(checkpoint.tensors().front().dtype);
+  const checkpoint::TensorInfo* weight = checkpoint.find("model.layers.0.self_attn.q_proj.weight");
+  return weight == nullptr ? 2 : checkpoint::dtype_bytes(weight->dtype);
 }
 
 LoadedModel load(const ServeOptions& options) {

@@ -11,6 +11,7 @@
 #include "tandem/base/error.h"
 #include "tandem/base/hash.h"
 #include "tandem/base/log.h"
+#include "tandem/base/progress.h"
 #include "tandem/base/strings.h"
 #include "tandem/checkpoint/slice_cache.h"
 #include "tandem/cluster/slice_fetch.h"
@@ -217,7 +218,9 @@ void Agent::Session::prepare_slice(link::PrepareSlice wanted) {
       return link::connect(options_.host, options_.port, options_.secret, link::this_identity(link::Role::kWeights),
                            {.frame_limit = link::max_payload_bytes});
     };
+    Progress bar("receiving weights");
     fetch.progress = [&](std::uint64_t done, std::uint64_t total) {
+      bar.update(done, total);
       if (done < total && SteadyTime::now() - last_report < milliseconds(200)) return;
       last_report = SteadyTime::now();
       send(Message::kSliceProgress, link::SliceProgress{wanted.stage, done, total});
