@@ -1,6 +1,6 @@
 # The two commands: `make demo` and `make test`. Everything else is below; the work is done by the scripts in tools/.
 SHELL := /bin/bash
-VERSION := $(shell sed -n 's/^project(tandem VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
+VERSION := $(shell awk '/^project/ {print $$3}' CMakeLists.txt)
 
 .PHONY: help demo serve build test dist check-headers check-macos clean
 

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
+#include <thread>
 
 #include "tandem/base/error.h"
 #include "tandem/base/json.h"
@@ -57,6 +58,35 @@ void print_timing(const Json& rank) {
               number_of(rank, "wait_s"), number_of(rank, "wire_s"));
 }
 
+Json get_status(http::Client& client) {
+  const auto answer = client.get("/cluster", std::chrono::seconds(5));
+  if (answer.status != 200) {
+    throw Error(Code::kUnavailable, format("the server answers %d: %s", answer.status, answer.body.c_str()));
+  }
+  Json status = parse_json(answer.body, "GET /cluster");
+  if (!status.contains("ranks") || !status["ranks"].is_array()) throw Error(Code::kCorrupt, "GET /cluster: no list of ranks; is this tandem?");
+  return status;
+}
+
+// Counters come with heartbeats, twice a second: waits until each rank has sent one that began after the first look.
+void print_fresh_timing(http::Client& client, const Json& first) {
+  Json status = first;
+  const auto is_fresh = [&] {
+    const Json &before = first["ranks"], &now = status["ranks"];
+    if (before.size() != now.size()) return true;
+    for (std::size_t i = 0; i < now.size(); ++i) {
+      if (number_of(now[i], "beats") < number_of(before[i], "beats") + 2) return false;
+    }
+    return true;
+  };
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(3);
+  while (!is_fresh() && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    status = get_status(client);
+  }
+  for (const Json& rank : status["ranks"]) print_timing(rank);
+}
+
 void print_status(const Json& status) {
   std::printf("%s: %s, generation %.0f", text_of(status, "model").c_str(), text_of(status, "state").c_str(), number_of(status, "generation"));
   if (number_of(status, "kv_tokens") > 0) {
@@ -64,7 +94,7 @@ void print_status(const Json& status) {
   }
   std::printf("\n");
   if (!text_of(status, "reason").empty()) std::printf("%s\n", text_of(status, "reason").c_str());
-  if (!status.contains("ranks") || status["ranks"].empty()) return;
+  if (status["ranks"].empty()) return;
   std::printf("rank  machine         address                 dev    layers               weights        RTT  state\n");
   for (const Json& rank : status["ranks"]) print_rank(rank);
 }
@@ -82,15 +112,12 @@ Verb add_status(CLI::App& app) {
   verb->add_flag("--json", options->json, "print GET /cluster as it is");
   verb->add_flag("--timing", options->timing, "print a line of timing for each rank");
   return [options] {
-    const auto answer = make_client(options->server).get("/cluster", std::chrono::seconds(5));
-    if (answer.status != 200) {
-      throw Error(Code::kUnavailable, format("the server answers %d: %s", answer.status, answer.body.c_str()));
-    }
-    const Json status = parse_json(answer.body, "GET /cluster");
+    http::Client client = make_client(options->server);
+    const Json status = get_status(client);
     if (options->json) {
       std::printf("%s\n", status.dump(2).c_str());
     } else if (options->timing) {
-      for (const Json& rank : status.value("ranks", Json::array())) print_timing(rank);
+      print_fresh_timing(client, status);
     } else {
       print_status(status);
     }

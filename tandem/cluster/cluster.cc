@@ -263,7 +263,7 @@ void Cluster::Impl::publish(const Coordinator& coordinator) {
   std::map<std::string, std::string> names;
   {
     std::lock_guard lock(peers_mutex_);
-    for (const auto& [stage, peer] : stages_) input.stages[stage] = {peer->round_trip_ms(), peer->counters()};
+    for (const auto& [stage, peer] : stages_) input.stages[stage] = {peer->round_trip_ms(), peer->counters(), peer->beats()};
     for (const auto& [agent, peer] : agents_) input.agent_round_trip_ms[agent] = peer->round_trip_ms();
     for (const std::string& stage : coordinator.stages()) {
       const auto it = stages_.find(stage);

@@ -95,6 +95,11 @@ link::StageCounters Peer::counters() const {
   return counters_;
 }
 
+std::uint64_t Peer::beats() const {
+  std::lock_guard lock(mutex_);
+  return peer_beat_;
+}
+
 std::chrono::steady_clock::time_point Peer::counters_changed() const {
   std::lock_guard lock(mutex_);
   return counters_changed_;

@@ -31,6 +31,8 @@ class Peer {
   const link::Link& link() const { return link_; }
   double round_trip_ms() const { return round_trip_ms_; }
   link::StageCounters counters() const;
+  /// Heartbeats received; tells whether `counters` is from after some moment.
+  std::uint64_t beats() const;
   std::chrono::steady_clock::time_point counters_changed() const;
 
   /// Set by the owner once it knows who this is.

@@ -39,6 +39,7 @@ Json rank_status(const StatusInput& input, std::size_t rank) {
           {"loaded_bytes", slot.done_bytes},
           {"total_bytes", slot.total_bytes},
           {"round_trip_ms", milliseconds_or_null(stage.round_trip_ms)},
+          {"beats", stage.beats},
           {"steps", stage.counters.steps},
           {"tokens", stage.counters.tokens},
           {"compute_s", stage.counters.compute_s},

@@ -13,6 +13,7 @@ namespace tandem::cluster {
 struct StageLink {
   double round_trip_ms = -1;   ///< -1: not measured yet
   link::StageCounters counters;
+  std::uint64_t beats = 0;     ///< heartbeats received
 };
 
 struct StatusInput {
