@@ -17,8 +17,9 @@ AddedToken read_token(const Json& json, const std::string& where) {
   AddedToken token;
   token.content = require_string(json, "content", where);
   if (token.content.size() > kMaxContentBytes) {
-    throw Error(Code::kUnsupported, where + ": an added token of " + std::to_string(token.content.size()) +
-                                        " bytes, at most " + std::to_string(kMaxContentBytes) + " are read");
+    throw Error(Code::kUnsupported, where + ": an added token of " +
+                                        std::to_string(token.content.size()) + " bytes, at most " +
+                                        std::to_string(kMaxContentBytes) + " are read");
   }
   token.single_word = bool_or(json, "single_word", false, where);
   token.lstrip = bool_or(json, "lstrip", false, where);
@@ -63,14 +64,16 @@ void Trie::insert(std::string_view text, int value) {
   std::uint32_t node = 0;
   for (const char byte : text) {
     const auto fresh = static_cast<std::uint32_t>(values_.size());
-    const auto [edge, added] = edges_.try_emplace(node << 8 | static_cast<unsigned char>(byte), fresh);
+    const auto [edge, added] =
+        edges_.try_emplace(node << 8 | static_cast<unsigned char>(byte), fresh);
     if (added) values_.push_back(-1);
     node = edge->second;
   }
   values_[node] = value;
 }
 
-AddedTokens::AddedTokens(const Json& json, const Vocabulary& vocabulary, const Normalizer* normalizer) {
+AddedTokens::AddedTokens(const Json& json, const Vocabulary& vocabulary,
+                         const Normalizer* normalizer) {
   const std::string where = "tokenizer.json: added_tokens";
   if (json.is_null()) return;
   if (!json.is_array()) throw_corrupt(where, "must be an array");
@@ -78,16 +81,19 @@ AddedTokens::AddedTokens(const Json& json, const Vocabulary& vocabulary, const N
   for (std::size_t i = 0; i < json.size(); ++i) {
     AddedToken token = read_token(json[i], where + "[" + std::to_string(i) + "]");
     total += token.content.size();
-    if (total > kMaxContentTotal) throw_corrupt(where, "more than " + std::to_string(kMaxContentTotal) + " bytes of text");
+    if (total > kMaxContentTotal)
+      throw_corrupt(where, "more than " + std::to_string(kMaxContentTotal) + " bytes of text");
     if (!token.content.empty()) add(std::move(token), vocabulary, normalizer);
   }
   for (const auto& [id, index] : by_id_) {
     end_ = std::max(end_, id + 1);
-    if (!spellings_[index].empty()) (tokens_[index].normalized ? normalized_ : plain_).insert(spellings_[index], index);
+    if (!spellings_[index].empty())
+      (tokens_[index].normalized ? normalized_ : plain_).insert(spellings_[index], index);
   }
 }
 
-void AddedTokens::add(AddedToken token, const Vocabulary& vocabulary, const Normalizer* normalizer) {
+void AddedTokens::add(AddedToken token, const Vocabulary& vocabulary,
+                      const Normalizer* normalizer) {
   const auto known = ids_.find(token.content);
   if (known != ids_.end()) {
     token.id = known->second;
@@ -97,7 +103,8 @@ void AddedTokens::add(AddedToken token, const Vocabulary& vocabulary, const Norm
     token.id = std::max(end_, static_cast<TokenId>(vocabulary.size()));
     end_ = token.id + 1;
   }
-  if (token.id > kMaxTokenId) throw_corrupt("tokenizer.json: added_tokens", "ids over " + std::to_string(kMaxTokenId));
+  if (token.id > kMaxTokenId)
+    throw_corrupt("tokenizer.json: added_tokens", "ids over " + std::to_string(kMaxTokenId));
   std::string spelling = token.content;
   if (token.normalized && normalizer) {
     AlignedText text = AlignedText::from_bytes(token.content);
@@ -112,7 +119,8 @@ void AddedTokens::add(AddedToken token, const Vocabulary& vocabulary, const Norm
 }
 
 const AddedToken* AddedTokens::longest_at(const AlignedText& text, std::size_t at, const Trie& trie,
-                                          std::span<const Range> literal, std::size_t& length) const {
+                                          std::span<const Range> literal,
+                                          std::size_t& length) const {
   const AddedToken* longest = nullptr;
   trie.each_prefix(std::string_view(text.bytes()).substr(at), [&](std::size_t size, int index) {
     const AddedToken& token = tokens_[index];
@@ -152,6 +160,11 @@ std::vector<AddedTokens::Part> AddedTokens::split(const AlignedText& text, Stage
 const std::string* AddedTokens::token(TokenId id) const {
   const auto found = by_id_.find(id);
   return found == by_id_.end() ? nullptr : &spellings_[found->second];
+}
+
+bool AddedTokens::is_special(TokenId id) const {
+  const auto found = by_id_.find(id);
+  return found != by_id_.end() && tokens_[found->second].special;
 }
 
 std::optional<TokenId> AddedTokens::id(std::string_view content) const {

@@ -1,5 +1,6 @@
-// Tokens that stand outside of the model: special ones ("<|im_start|>") and others that were added to a trained vocabulary.
-// Found in a text before the model sees it, with the order and the rules of `tokenizers`.
+// Tokens that stand outside of the model: special ones ("<|im_start|>") and others that were added
+// to a trained vocabulary. Found in a text before the model sees it, with the order and the rules
+// of `tokenizers`.
 #pragma once
 
 #include <array>
@@ -33,7 +34,8 @@ class Trie {
  public:
   Trie();
   void insert(std::string_view text, int value);
-  /// Calls `found(length, value)` for every inserted string that `text` begins with, shortest first.
+  /// Calls `found(length, value)` for every inserted string that `text` begins with, shortest
+  /// first.
   template <typename Found>
   void each_prefix(std::string_view text, const Found& found) const {
     if (text.empty() || !begins_[static_cast<unsigned char>(text[0])]) return;
@@ -62,19 +64,23 @@ class AddedTokens {
   };
 
   AddedTokens() = default;
-  /// From tokenizer.json's "added_tokens" (an array, or null). An id is the model's for that spelling, or else the next free
-  /// one, as `tokenizers` counts. Throws Error{kCorrupt | kUnsupported}.
+  /// From tokenizer.json's "added_tokens" (an array, or null). An id is the model's for that
+  /// spelling, or else the next free one, as `tokenizers` counts. Throws Error{kCorrupt |
+  /// kUnsupported}.
   AddedTokens(const Json& json, const Vocabulary& vocabulary, const Normalizer* normalizer);
 
-  /// Cuts `text` at the tokens of `stage`, leftmost longest. A special token that overlaps a range of `literal` (in bytes of
-  /// the original) is text.
-  std::vector<Part> split(const AlignedText& text, Stage stage, std::span<const Range> literal) const;
+  /// Cuts `text` at the tokens of `stage`, leftmost longest. A special token that overlaps a range
+  /// of `literal` (in bytes of the original) is text.
+  std::vector<Part> split(const AlignedText& text, Stage stage,
+                          std::span<const Range> literal) const;
 
   /// The form that decoding starts from: normalised for a normalized token. nullptr for other ids.
   const std::string* token(TokenId id) const;
   std::optional<TokenId> id(std::string_view content) const;
-  /// Whether decoding leaves out a token that is spelled so.
-  bool is_special(const std::string& spelling) const { return special_.contains(spelling); }
+  /// Whether the token was added as special.
+  bool is_special(TokenId id) const;
+  /// Whether decoding leaves out a token that is spelled so; `tokenizers` asks by spelling.
+  bool is_left_out(const std::string& spelling) const { return special_.contains(spelling); }
   /// One more than the largest id; 0 without tokens.
   TokenId end() const { return end_; }
 

@@ -1,5 +1,6 @@
 #include "tandem/text/aligned_text.h"
 
+#include "tandem/base/error.h"
 #include "tandem/text/unicode.h"
 
 namespace tandem::text {
@@ -14,7 +15,8 @@ AlignedText AlignedText::from_bytes(std::string_view bytes) {
     const Utf8Step step = step_utf8(bytes.substr(at));
     const bool valid = step.kind == Utf8Step::Kind::kValid;
     text.bytes_ += valid ? bytes.substr(at, step.length) : kReplacement;
-    const Origin origin{static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(at + step.length)};
+    const Origin origin{static_cast<std::uint32_t>(at),
+                        static_cast<std::uint32_t>(at + step.length)};
     text.origins_.resize(text.bytes_.size(), origin);
     at += step.length;
   }
@@ -34,6 +36,12 @@ AlignedText AlignedText::slice(std::size_t begin, std::size_t end) const {
   return part;
 }
 
+void throw_too_long() {
+  throw Error(Code::kResourceExhausted,
+              "tokenizer.json: its normalizer makes a text more than 16 times longer; no real "
+              "model's does");
+}
+
 AlignedWriter::AlignedWriter(const AlignedText& from) : from_(from) {
   to_.bytes_.reserve(from.bytes_.size());
   to_.origins_.reserve(from.bytes_.size());
@@ -42,7 +50,8 @@ AlignedWriter::AlignedWriter(const AlignedText& from) : from_(from) {
 void AlignedWriter::keep(std::size_t begin, std::size_t end) {
   to_.bytes_.append(from_.bytes_, begin, end - begin);
   if (!from_.origins_.empty()) {
-    to_.origins_.insert(to_.origins_.end(), from_.origins_.begin() + begin, from_.origins_.begin() + end);
+    to_.origins_.insert(to_.origins_.end(), from_.origins_.begin() + begin,
+                        from_.origins_.begin() + end);
     return;
   }
   for (std::size_t i = begin; i < end; ++i) {
@@ -52,18 +61,18 @@ void AlignedWriter::keep(std::size_t begin, std::size_t end) {
 }
 
 void AlignedWriter::replace(std::size_t begin, std::size_t end, std::string_view bytes) {
-  const Range origin = from_.origin(begin, end);
-  to_.bytes_ += bytes;
-  to_.origins_.resize(to_.bytes_.size(),
-                      {static_cast<std::uint32_t>(origin.begin), static_cast<std::uint32_t>(origin.end)});
+  append(bytes, from_.origin(begin, end));
 }
 
 void AlignedWriter::insert(std::size_t begin, std::size_t end, std::string_view bytes) {
-  Range origin;
-  if (end > 0) origin = from_.origin(begin < end ? begin : end - 1, end);
+  append(bytes, end == 0 ? Range{} : from_.origin(begin < end ? begin : end - 1, end));
+}
+
+void AlignedWriter::append(std::string_view bytes, Range origin) {
   to_.bytes_ += bytes;
-  to_.origins_.resize(to_.bytes_.size(),
-                      {static_cast<std::uint32_t>(origin.begin), static_cast<std::uint32_t>(origin.end)});
+  if (to_.bytes_.size() > max_rewritten_bytes(from_.bytes_.size())) throw_too_long();
+  to_.origins_.resize(to_.bytes_.size(), {static_cast<std::uint32_t>(origin.begin),
+                                          static_cast<std::uint32_t>(origin.end)});
 }
 
 AlignedText AlignedWriter::finish() { return std::move(to_); }

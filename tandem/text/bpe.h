@@ -1,5 +1,5 @@
-// Byte-pair encoding of one word, in O(n log n): the model behind nearly every tokenizer.json of today. Called by
-// Tokenizer::encode for every piece that the pre-tokenizer leaves.
+// Byte-pair encoding of one word, in O(n log n): the model behind nearly every tokenizer.json of
+// today. Called by Tokenizer::encode for every piece that the pre-tokenizer leaves.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,8 @@
 
 namespace tandem::text {
 
-/// From pairs of ids to rank and result: open addressing, a third of the time of std::unordered_map.
+/// From pairs of ids to rank and result: open addressing, a third of the time of
+/// std::unordered_map.
 class MergeTable {
  public:
   struct Merge {
@@ -54,8 +55,9 @@ class Bpe {
   Bpe(const Vocabulary& vocabulary, const std::vector<std::pair<std::string, std::string>>& merges,
       BpeOptions options);
 
-  /// Appends the ids of `word`, valid UTF-8. What has no token becomes bytes, the unknown token, or nothing, as the options
-  /// say. Throws Error{kCorrupt} when the unknown token is needed and the vocabulary lacks it.
+  /// Appends the ids of `word`, valid UTF-8. What has no token becomes bytes, the unknown token, or
+  /// nothing, as the options say. Throws Error{kCorrupt} when the unknown token is needed and the
+  /// vocabulary lacks it.
   void encode(std::string_view word, std::vector<TokenId>& ids) const;
 
  private:
@@ -73,11 +75,14 @@ class Bpe {
   const Vocabulary& vocabulary_;
   BpeOptions options_;
   MergeTable merges_;
-  std::vector<TokenId> basic_ids_;   ///< of the characters below U+3000, -1 without: a table is faster than the hash
+  std::vector<TokenId> results_;  ///< by rank
+  std::vector<TokenId>
+      basic_ids_;  ///< of the characters below U+3000, -1 without: a table is faster than the hash
   std::vector<std::optional<TokenId>> byte_ids_;  ///< of "<0x00>" … "<0xFF>"
 };
 
-/// The options of model fields; throws Error{kUnsupported} for dropout and for a model that is not BPE.
+/// The options of model fields; throws Error{kUnsupported} for dropout and for a model that is not
+/// BPE.
 BpeOptions read_bpe_options(const Json& model, const std::string& where);
 
 }  // namespace tandem::text

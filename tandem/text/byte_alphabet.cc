@@ -12,7 +12,7 @@ constexpr bool is_printable(int byte) {
 /// Printable bytes stand for themselves, the other 68 are U+0100 and on, in order.
 struct Alphabet {
   std::array<char32_t, 256> characters{};
-  std::array<int, 256 + 68> bytes{};                ///< by character; -1: none
+  std::array<int, 256 + 68> bytes{};               ///< by character; -1: none
   std::array<std::array<char, 2>, 256> encoded{};  ///< characters in UTF-8
   std::array<std::size_t, 256> lengths{};
 

@@ -1,5 +1,5 @@
-// GPT-2's alphabet: every byte as a printable character, so that any bytes are text to a BPE model ("Ġ" is a space). Used by
-// the ByteLevel normalizer, pre-tokenizer and decoder.
+// GPT-2's alphabet: every byte as a printable character, so that any bytes are text to a BPE model
+// ("Ġ" is a space). Used by the ByteLevel normalizer, pre-tokenizer and decoder.
 #pragma once
 
 #include <optional>

@@ -25,7 +25,8 @@ std::function<std::unique_ptr<TokenSink>(TokenSink&)> maker(Arguments... argumen
   return [=](TokenSink& next) { return std::make_unique<Step>(next, arguments...); };
 }
 
-std::function<std::unique_ptr<TokenSink>(TokenSink&)> make_replace(const Json& json, const std::string& where) {
+std::function<std::unique_ptr<TokenSink>(TokenSink&)> make_replace(const Json& json,
+                                                                   const std::string& where) {
   const Json& pattern = require_field(json, "pattern", where);
   const std::string content = require_string(json, "content", where);
   const std::string text = string_or(pattern, "String", "", where);
@@ -43,7 +44,8 @@ Decoder::Decoder(const Json& json, const std::string& where) {
 }
 
 void Decoder::append(const Json& json, const std::string& where, int depth) {
-  if (depth > kMaxDepth || makers_.size() >= kMaxSteps) throw_corrupt(where, "more decoders than any model needs");
+  if (depth > kMaxDepth || makers_.size() >= kMaxSteps)
+    throw_corrupt(where, "more decoders than any model needs");
   const std::string type = require_string(json, "type", where);
   if (type == "Sequence") {
     for (const Json& step : require_array(json, "decoders", where)) append(step, where, depth + 1);
@@ -56,18 +58,24 @@ void Decoder::append(const Json& json, const std::string& where, int depth) {
   } else if (type == "Replace") {
     makers_.push_back(make_replace(json, where));
   } else if (type == "Strip") {
-    const auto count = [&](const char* key) { return static_cast<std::size_t>(require_count(json, key, kMaxStrip, where)); };
-    makers_.push_back(maker<StripStep>(require_character(json, "content", where), count("start"), count("stop")));
+    const auto count = [&](const char* key) {
+      return static_cast<std::size_t>(require_count(json, key, kMaxStrip, where));
+    };
+    makers_.push_back(
+        maker<StripStep>(require_character(json, "content", where), count("start"), count("stop")));
   } else if (type == "Metaspace") {
     const bool prepends = string_or(json, "prepend_scheme", "always", where) != "never" &&
                           bool_or(json, "add_prefix_space", true, where);
-    makers_.push_back(maker<MetaspaceStep>(require_character(json, "replacement", where), prepends));
+    makers_.push_back(
+        maker<MetaspaceStep>(require_character(json, "replacement", where), prepends));
   } else if (type == "BPEDecoder") {
     makers_.push_back(maker<BpeSuffixStep>(require_string(json, "suffix", where)));
   } else if (type == "WordPiece") {
-    makers_.push_back(maker<WordPieceStep>(string_or(json, "prefix", "##", where), bool_or(json, "cleanup", true, where)));
+    makers_.push_back(maker<WordPieceStep>(string_or(json, "prefix", "##", where),
+                                           bool_or(json, "cleanup", true, where)));
   } else {
-    throw Error(Code::kUnsupported, where + ": a decoder of type \"" + type + "\" is not supported");
+    throw Error(Code::kUnsupported,
+                where + ": a decoder of type \"" + type + "\" is not supported");
   }
 }
 

@@ -1,5 +1,6 @@
-// Tokens back to text, one at a time: every decoder of tokenizer.json as a step that holds back only what later tokens may
-// still change. Used by Detokenizer, and by Tokenizer::decode, which is the same thing at once.
+// Tokens back to text, one at a time: every decoder of tokenizer.json as a step that holds back
+// only what later tokens may still change. Used by Detokenizer, and by Tokenizer::decode, which is
+// the same thing at once.
 #pragma once
 
 #include <functional>
@@ -12,7 +13,8 @@
 
 namespace tandem::text {
 
-/// Receives tokens. A token may come in several pieces of whole characters: behind "Fuse" all text is one token.
+/// Receives tokens. A token may come in several pieces of whole characters: behind "Fuse" all text
+/// is one token.
 class TokenSink {
  public:
   virtual ~TokenSink() = default;
@@ -30,7 +32,8 @@ class Decoder {
   /// From tokenizer.json's "decoder". Throws Error{kCorrupt | kUnsupported} that names `where`.
   Decoder(const Json& json, const std::string& where);
 
-  /// A fresh chain of steps that ends in `last`, first step in front; never empty. `last` must outlive it.
+  /// A fresh chain of steps that ends in `last`, first step in front; never empty. `last` must
+  /// outlive it.
   std::vector<std::unique_ptr<TokenSink>> make_steps(TokenSink& last) const;
 
  private:

@@ -18,14 +18,18 @@ std::optional<char> fallback_byte(std::string_view token) {
   const std::size_t digits = token[3] == '+' ? 4 : 3;
   for (std::size_t i = digits; i < 5; ++i) {
     const char c = token[i];
-    const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    const int digit = c >= '0' && c <= '9'   ? c - '0'
+                      : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                      : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                             : -1;
     if (digit < 0) return std::nullopt;
     value = value * 16 + digit;
   }
   return static_cast<char>(value);
 }
 
-/// The bytes that a token of GPT-2's alphabet stands for; the token itself when it has other characters.
+/// The bytes that a token of GPT-2's alphabet stands for; the token itself when it has other
+/// characters.
 std::string level_bytes(const std::string& token) {
   std::string bytes;
   for (std::size_t at = 0; at < token.size(); at += utf8_length(token[at])) {
@@ -38,8 +42,9 @@ std::string level_bytes(const std::string& token) {
 
 std::string clean_up(std::string text) {
   constexpr std::pair<std::string_view, std::string_view> kRules[] = {
-      {" .", "."},     {" ?", "?"},     {" !", "!"},           {" ,", ","},     {" ' ", "'"},    {" n't", "n't"},
-      {" 'm", "'m"},   {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
+      {" .", "."},   {" ?", "?"},     {" !", "!"},     {" ,", ","},
+      {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},   {" do not", " don't"},
+      {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
   };
   for (const auto& [from, to] : kRules) text = replace_all(text, from, to);
   return text;
@@ -154,13 +159,16 @@ void ReplaceStringStep::text(std::string_view piece) {
   held_ += piece;
   std::string settled;
   std::size_t at = 0;
-  for (std::size_t found = held_.find(pattern_); found != held_.npos; found = held_.find(pattern_, at)) {
+  for (std::size_t found = held_.find(pattern_); found != held_.npos;
+       found = held_.find(pattern_, at)) {
     settled.append(held_, at, found - at).append(content_);
     at = found + pattern_.size();
   }
   // The longest end that begins the pattern stays.
   std::size_t keep = std::min(pattern_.size() - 1, held_.size() - at);
-  while (keep > 0 && !std::string_view(pattern_).starts_with(std::string_view(held_).substr(held_.size() - keep))) --keep;
+  while (keep > 0 && !std::string_view(pattern_).starts_with(
+                         std::string_view(held_).substr(held_.size() - keep)))
+    --keep;
   settled.append(held_, at, held_.size() - keep - at);
   held_.erase(0, held_.size() - keep);
   if (!settled.empty()) next_.text(settled);
@@ -212,7 +220,9 @@ void StripStep::end_token() {
   next_.end_token();
 }
 
-void MetaspaceStep::text(std::string_view piece) { next_.text(replace_all(piece, mark_, drop_ ? "" : " ")); }
+void MetaspaceStep::text(std::string_view piece) {
+  next_.text(replace_all(piece, mark_, drop_ ? "" : " "));
+}
 
 void MetaspaceStep::end_token() {
   drop_ = false;

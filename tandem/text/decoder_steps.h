@@ -63,7 +63,8 @@ class FuseStep : public PassStep {
   void finish() override;
 };
 
-/// GPT-2's alphabet to bytes; incomplete UTF-8 waits, invalid becomes U+FFFD. All tokens become one.
+/// GPT-2's alphabet to bytes; incomplete UTF-8 waits, invalid becomes U+FFFD. All tokens become
+/// one.
 class ByteLevelStep : public WholeTokenStep {
  public:
   using WholeTokenStep::WholeTokenStep;
@@ -76,7 +77,8 @@ class ByteLevelStep : public WholeTokenStep {
   std::string held_;  ///< at most three bytes that begin a character
 };
 
-/// "<0x0A>" to bytes. A run of such tokens is text only if all of it is UTF-8, else one U+FFFD a byte: it waits for its end.
+/// "<0x0A>" to bytes. A run of such tokens is text only if all of it is UTF-8, else one U+FFFD a
+/// byte: it waits for its end.
 class ByteFallbackStep : public WholeTokenStep {
  public:
   using WholeTokenStep::WholeTokenStep;
@@ -152,7 +154,8 @@ class MetaspaceStep : public PassStep {
 /// The suffix of a word's last token to a space, except at the very end.
 class BpeSuffixStep : public WholeTokenStep {
  public:
-  BpeSuffixStep(TokenSink& next, std::string suffix) : WholeTokenStep(next), suffix_(std::move(suffix)) {}
+  BpeSuffixStep(TokenSink& next, std::string suffix)
+      : WholeTokenStep(next), suffix_(std::move(suffix)) {}
   void finish() override;
 
  protected:

@@ -8,7 +8,8 @@ namespace tandem::text {
 class Detokenizer::State : public TokenSink {
  public:
   State(std::shared_ptr<const Tokenizer::Impl> tokenizer, bool skip_special_tokens)
-      : tokenizer_(std::move(tokenizer)), skip_special_tokens_(skip_special_tokens),
+      : tokenizer_(std::move(tokenizer)),
+        skip_special_tokens_(skip_special_tokens),
         steps_(tokenizer_->decoder.make_steps(*this)) {}
 
   void push(TokenId id) {

@@ -1,4 +1,5 @@
-// Typed access to the fields of a parsed JSON file, with errors that name file and field. Used by what reads tokenizer.json.
+// Typed access to the fields of a parsed JSON file, with errors that name file and field. Used by
+// what reads tokenizer.json.
 #pragma once
 
 #include <cstdint>
@@ -47,15 +48,20 @@ inline std::string string_or(const Json& object, const char* key, const std::str
 inline bool bool_or(const Json& object, const char* key, bool fallback, const std::string& where) {
   const Json* field = find_field(object, key, where);
   if (!field) return fallback;
-  if (!field->is_boolean()) throw_corrupt(where, std::string("\"") + key + "\" must be true or false");
+  if (!field->is_boolean())
+    throw_corrupt(where, std::string("\"") + key + "\" must be true or false");
   return field->get<bool>();
 }
 
 /// A whole number from 0 to `max`.
-inline std::int64_t require_count(const Json& object, const char* key, std::int64_t max, const std::string& where) {
+inline std::int64_t require_count(const Json& object, const char* key, std::int64_t max,
+                                  const std::string& where) {
   const Json& field = require_field(object, key, where);
-  const bool fits = field.is_number_integer() && field.get<std::int64_t>() >= 0 && field.get<std::int64_t>() <= max;
-  if (!fits) throw_corrupt(where, std::string("\"") + key + "\" must be a number from 0 to " + std::to_string(max));
+  const bool fits = field.is_number_integer() && field.get<std::int64_t>() >= 0 &&
+                    field.get<std::int64_t>() <= max;
+  if (!fits)
+    throw_corrupt(where,
+                  std::string("\"") + key + "\" must be a number from 0 to " + std::to_string(max));
   return field.get<std::int64_t>();
 }
 

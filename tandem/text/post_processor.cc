@@ -9,7 +9,8 @@ namespace {
 constexpr std::size_t kMaxIds = 1024;
 
 TokenId read_id(const Json& json, const std::string& where) {
-  const bool fits = json.is_number_integer() && json.get<std::int64_t>() >= 0 && json.get<std::int64_t>() <= kMaxTokenId;
+  const bool fits = json.is_number_integer() && json.get<std::int64_t>() >= 0 &&
+                    json.get<std::int64_t>() <= kMaxTokenId;
   if (!fits) throw_corrupt(where, "an id is not within 0 … " + std::to_string(kMaxTokenId));
   return json.get<TokenId>();
 }
@@ -17,8 +18,10 @@ TokenId read_id(const Json& json, const std::string& where) {
 void append_special(const Json& special_tokens, const std::string& name, std::vector<TokenId>& ids,
                     const std::string& where) {
   const Json& token = require_field(special_tokens, name.c_str(), where + ".special_tokens");
-  for (const Json& id : require_array(token, "ids", where + ".special_tokens")) ids.push_back(read_id(id, where));
-  if (ids.size() > kMaxIds) throw_corrupt(where, "a template of more than " + std::to_string(kMaxIds) + " ids");
+  for (const Json& id : require_array(token, "ids", where + ".special_tokens"))
+    ids.push_back(read_id(id, where));
+  if (ids.size() > kMaxIds)
+    throw_corrupt(where, "a template of more than " + std::to_string(kMaxIds) + " ids");
 }
 
 PostProcessor read_template(const Json& json, const std::string& where) {
@@ -29,12 +32,14 @@ PostProcessor read_template(const Json& json, const std::string& where) {
       ++texts;
       continue;
     }
-    const std::string name = require_string(require_field(piece, "SpecialToken", where), "id", where);
+    const std::string name =
+        require_string(require_field(piece, "SpecialToken", where), "id", where);
     std::vector<TokenId>& ids = texts == 0 ? processor.prefix : processor.suffix;
     append_special(require_field(json, "special_tokens", where), name, ids, where);
   }
   if (texts != 1) {
-    throw Error(Code::kUnsupported, where + ": a template with the text " + std::to_string(texts) + " times");
+    throw Error(Code::kUnsupported,
+                where + ": a template with the text " + std::to_string(texts) + " times");
   }
   return processor;
 }
@@ -72,7 +77,8 @@ PostProcessor read_post_processor(const Json& json, const std::string& where) {
   if (type == "TemplateProcessing") return read_template(json, where);
   if (type == "Sequence") return read_sequence(json, where);
   if (type == "BertProcessing" || type == "RobertaProcessing") return read_cls_sep(json, where);
-  throw Error(Code::kUnsupported, where + ": a post-processor of type \"" + type + "\" is not supported");
+  throw Error(Code::kUnsupported,
+              where + ": a post-processor of type \"" + type + "\" is not supported");
 }
 
 }  // namespace tandem::text

@@ -1,4 +1,5 @@
-// What is put around the ids of a text: BOS, EOS, as the file's template says. Called by Tokenizer::encode.
+// What is put around the ids of a text: BOS, EOS, as the file's template says. Called by
+// Tokenizer::encode.
 #pragma once
 
 #include <string>
@@ -14,7 +15,8 @@ struct PostProcessor {
   std::vector<TokenId> prefix, suffix;
 };
 
-/// From tokenizer.json's "post_processor". Throws Error{kCorrupt | kUnsupported} that names `where`.
+/// From tokenizer.json's "post_processor". Throws Error{kCorrupt | kUnsupported} that names
+/// `where`.
 PostProcessor read_post_processor(const Json& json, const std::string& where);
 
 }  // namespace tandem::text

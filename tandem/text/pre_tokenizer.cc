@@ -53,7 +53,8 @@ std::vector<Range> find_characters(std::string_view text, const Predicate& predi
   return found;
 }
 
-/// Longest stretches of word characters, and of what is neither word nor white space: Rust's \w+|[^\w\s]+.
+/// Longest stretches of word characters, and of what is neither word nor white space: Rust's
+/// \w+|[^\w\s]+.
 std::vector<Range> find_words(std::string_view text) {
   enum class Kind { kSpace, kWord, kSymbol };
   std::vector<Range> found;
@@ -75,7 +76,8 @@ std::vector<Range> find_words(std::string_view text) {
 
 class SequencePreTokenizer : public PreTokenizer {
  public:
-  explicit SequencePreTokenizer(std::vector<std::unique_ptr<PreTokenizer>> steps) : steps_(std::move(steps)) {}
+  explicit SequencePreTokenizer(std::vector<std::unique_ptr<PreTokenizer>> steps)
+      : steps_(std::move(steps)) {}
   void apply(Pieces& pieces) const override {
     for (const auto& step : steps_) step->apply(pieces);
   }
@@ -129,7 +131,8 @@ class WhitespacePreTokenizer : public PreTokenizer {
 
 class ByteLevelPreTokenizer : public PreTokenizer {
  public:
-  ByteLevelPreTokenizer(bool add_prefix_space, bool use_pattern) : add_prefix_space_(add_prefix_space) {
+  ByteLevelPreTokenizer(bool add_prefix_space, bool use_pattern)
+      : add_prefix_space_(add_prefix_space) {
     if (use_pattern) pattern_ = std::make_unique<Regex>(Regex::compile(kGpt2Pattern, "ByteLevel"));
   }
 
@@ -142,7 +145,8 @@ class ByteLevelPreTokenizer : public PreTokenizer {
     }
     if (pattern_) {
       split_pieces(pieces, [&](std::string_view piece) {
-        return split_segments(cover(pattern_->find_all(piece), piece.size()), SplitBehavior::kIsolated);
+        return split_segments(cover(pattern_->find_all(piece), piece.size()),
+                              SplitBehavior::kIsolated);
       });
     }
     rewrite_pieces(pieces, [](std::string_view view, const Pieces::Piece&, std::string& out) {
@@ -159,24 +163,30 @@ class MetaspacePreTokenizer : public PreTokenizer {
  public:
   enum class Prepend { kAlways, kFirst, kNever };
   MetaspacePreTokenizer(std::string replacement, Prepend prepend, bool split)
-      : replacement_(std::move(replacement)), pattern_(Regex::literal(replacement_)), prepend_(prepend), split_(split) {}
+      : replacement_(std::move(replacement)),
+        pattern_(Regex::literal(replacement_)),
+        prepend_(prepend),
+        split_(split) {}
 
   void apply(Pieces& pieces) const override {
-    rewrite_pieces(pieces, [&](std::string_view view, const Pieces::Piece& piece, std::string& out) {
-      const bool marked = view[0] == ' ' || view.starts_with(replacement_);
-      const bool wanted = prepend_ == Prepend::kAlways || (prepend_ == Prepend::kFirst && piece.at_start);
-      if (wanted && !marked) out += replacement_;
-      for (const char byte : view) {
-        if (byte == ' ') {
-          out += replacement_;
-        } else {
-          out += byte;
-        }
-      }
-    });
+    rewrite_pieces(
+        pieces, [&](std::string_view view, const Pieces::Piece& piece, std::string& out) {
+          const bool marked = view[0] == ' ' || view.starts_with(replacement_);
+          const bool wanted =
+              prepend_ == Prepend::kAlways || (prepend_ == Prepend::kFirst && piece.at_start);
+          if (wanted && !marked) out += replacement_;
+          for (const char byte : view) {
+            if (byte == ' ') {
+              out += replacement_;
+            } else {
+              out += byte;
+            }
+          }
+        });
     if (!split_) return;
     split_pieces(pieces, [&](std::string_view piece) {
-      return split_segments(cover(pattern_.find_all(piece), piece.size()), SplitBehavior::kMergedWithNext);
+      return split_segments(cover(pattern_.find_all(piece), piece.size()),
+                            SplitBehavior::kMergedWithNext);
     });
   }
 
@@ -188,14 +198,16 @@ class MetaspacePreTokenizer : public PreTokenizer {
 };
 
 bool is_any_punctuation(char32_t c) {
-  const bool ascii = (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
+  const bool ascii = (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') ||
+                     (c >= '{' && c <= '~');
   return ascii || is_punctuation(c);
 }
 
 std::unique_ptr<PreTokenizer> make_sequence(const Json& json, const std::string& where) {
   std::vector<std::unique_ptr<PreTokenizer>> made;
   for (const Json& step : require_array(json, "pretokenizers", where)) {
-    made.push_back(make_pre_tokenizer(step, where + ".pretokenizers[" + std::to_string(made.size()) + "]"));
+    made.push_back(
+        make_pre_tokenizer(step, where + ".pretokenizers[" + std::to_string(made.size()) + "]"));
   }
   return std::make_unique<SequencePreTokenizer>(std::move(made));
 }
@@ -203,7 +215,8 @@ std::unique_ptr<PreTokenizer> make_sequence(const Json& json, const std::string&
 std::unique_ptr<PreTokenizer> make_metaspace(const Json& json, const std::string& where) {
   using Prepend = MetaspacePreTokenizer::Prepend;
   const std::string replacement = require_string(json, "replacement", where);
-  if (replacement.empty() || static_cast<std::size_t>(utf8_length(replacement[0])) != replacement.size()) {
+  if (replacement.empty() ||
+      static_cast<std::size_t>(utf8_length(replacement[0])) != replacement.size()) {
     throw_corrupt(where, "\"replacement\" must be one character");
   }
   std::string scheme = string_or(json, "prepend_scheme", "always", where);
@@ -212,8 +225,11 @@ std::unique_ptr<PreTokenizer> make_metaspace(const Json& json, const std::string
   if (scheme != "always" && scheme != "first" && scheme != "never") {
     throw_corrupt(where, "unknown prepend_scheme \"" + scheme + "\"");
   }
-  const Prepend prepend = scheme == "always" ? Prepend::kAlways : scheme == "first" ? Prepend::kFirst : Prepend::kNever;
-  return std::make_unique<MetaspacePreTokenizer>(replacement, prepend, bool_or(json, "split", true, where));
+  const Prepend prepend = scheme == "always"  ? Prepend::kAlways
+                          : scheme == "first" ? Prepend::kFirst
+                                              : Prepend::kNever;
+  return std::make_unique<MetaspacePreTokenizer>(replacement, prepend,
+                                                 bool_or(json, "split", true, where));
 }
 
 }  // namespace
@@ -228,8 +244,10 @@ std::unique_ptr<PreTokenizer> make_pre_tokenizer(const Json& json, const std::st
                                                    bool_or(json, "use_regex", true, where));
   }
   if (type == "Split") {
-    const SplitBehavior behavior = parse_split_behavior(require_string(json, "behavior", where), where);
-    return std::make_unique<SplitPreTokenizer>(read_pattern(json, where), behavior, bool_or(json, "invert", false, where));
+    const SplitBehavior behavior =
+        parse_split_behavior(require_string(json, "behavior", where), where);
+    return std::make_unique<SplitPreTokenizer>(read_pattern(json, where), behavior,
+                                               bool_or(json, "invert", false, where));
   }
   if (type == "Digits") {
     const bool individual = bool_or(json, "individual_digits", false, where);
@@ -241,9 +259,11 @@ std::unique_ptr<PreTokenizer> make_pre_tokenizer(const Json& json, const std::st
   }
   if (type == "Punctuation") {
     const std::string behavior = string_or(json, "behavior", "Isolated", where);
-    return std::make_unique<CharacterPreTokenizer>(is_any_punctuation, parse_split_behavior(behavior, where));
+    return std::make_unique<CharacterPreTokenizer>(is_any_punctuation,
+                                                   parse_split_behavior(behavior, where));
   }
-  throw Error(Code::kUnsupported, where + ": a pre-tokenizer of type \"" + type + "\" is not supported");
+  throw Error(Code::kUnsupported,
+              where + ": a pre-tokenizer of type \"" + type + "\" is not supported");
 }
 
 }  // namespace tandem::text

@@ -1,4 +1,5 @@
-// Cuts a normalised text into the words that the model encodes one by one. Called by Tokenizer::encode.
+// Cuts a normalised text into the words that the model encodes one by one. Called by
+// Tokenizer::encode.
 #pragma once
 
 #include <memory>

@@ -12,8 +12,8 @@
 namespace tandem::text {
 namespace {
 
-/// A match may try this often; a run of 16 MB with a lookahead needs one step a byte.
-constexpr std::uint32_t kMatchLimit = 100'000'000;
+/// A match may try this often; a run of one class with a lookahead behind it needs one step a byte.
+constexpr std::uint32_t kMatchLimit = 32'000'000;
 constexpr std::uint32_t kHeapLimitKib = 256 << 10;
 constexpr std::size_t kJitStackBytes = 64 << 20;
 constexpr std::size_t kMaxPatternBytes = 64 << 10;
@@ -32,15 +32,19 @@ using JitStack = std::unique_ptr<pcre2_jit_stack, Calls<pcre2_jit_stack_free>>;
 
 std::string pcre2_message(int code) {
   PCRE2_UCHAR text[256];
-  return pcre2_get_error_message(code, text, sizeof(text)) < 0 ? std::to_string(code)
-                                                               : reinterpret_cast<const char*>(text);
+  return pcre2_get_error_message(code, text, sizeof(text)) < 0
+             ? std::to_string(code)
+             : reinterpret_cast<const char*>(text);
 }
 
-/// One walk over one subject. The large JIT stack is made only when a match asks for more than the 32 KiB it starts with.
+/// One walk over one subject. The large JIT stack is made only when a match asks for more than the
+/// 32 KiB it starts with.
 class Search {
  public:
   Search(const pcre2_code* code, std::string_view subject)
-      : code_(code), subject_(subject), context_(pcre2_match_context_create(nullptr)),
+      : code_(code),
+        subject_(subject),
+        context_(pcre2_match_context_create(nullptr)),
         data_(pcre2_match_data_create(1, nullptr)) {
     if (!context_ || !data_) throw std::bad_alloc();
     pcre2_set_match_limit(context_.get(), kMatchLimit);
@@ -57,8 +61,9 @@ class Search {
     }
     if (found == PCRE2_ERROR_NOMATCH) return std::nullopt;
     if (found < 0) {
-      throw Error(Code::kResourceExhausted, "the tokenizer's pattern \"" + source + "\" gave up on a text of " +
-                                                std::to_string(subject_.size()) + " bytes: " + pcre2_message(found));
+      throw Error(Code::kResourceExhausted,
+                  "the tokenizer's pattern \"" + source + "\" gave up on a text of " +
+                      std::to_string(subject_.size()) + " bytes: " + pcre2_message(found));
     }
     const PCRE2_SIZE* ends = pcre2_get_ovector_pointer(data_.get());
     return Range{ends[0], ends[1]};
@@ -83,8 +88,9 @@ void Regex::Free::operator()(pcre2_real_code_8* code) const { pcre2_code_free(co
 
 Regex Regex::compile(std::string_view pattern, const std::string& where) {
   if (pattern.size() > kMaxPatternBytes) {
-    throw Error(Code::kUnsupported, where + ": a pattern of " + std::to_string(pattern.size()) + " bytes, at most " +
-                                        std::to_string(kMaxPatternBytes) + " are read");
+    throw Error(Code::kUnsupported, where + ": a pattern of " + std::to_string(pattern.size()) +
+                                        " bytes, at most " + std::to_string(kMaxPatternBytes) +
+                                        " are read");
   }
   Regex regex;
   regex.source_ = pattern;
@@ -100,15 +106,18 @@ Regex Regex::compile(std::string_view pattern, const std::string& where) {
   int error = 0;
   PCRE2_SIZE at = 0;
   // In Ruby's dialect ^ and $ always mean lines.
-  constexpr std::uint32_t kOptions = PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
-  regex.code_.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(), kOptions, &error,
-                                  &at, context.get()));
+  constexpr std::uint32_t kOptions =
+      PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
+  regex.code_.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()),
+                                  translated.size(), kOptions, &error, &at, context.get()));
   if (!regex.code_) {
-    throw Error(Code::kUnsupported, where + ": pattern \"" + regex.source_ + "\" is not understood: " +
-                                        pcre2_message(error) + " (at byte " + std::to_string(at) + " of " +
-                                        translated + ")");
+    throw Error(Code::kUnsupported, where + ": pattern \"" + regex.source_ +
+                                        "\" is not understood: " + pcre2_message(error) +
+                                        " (at byte " + std::to_string(at) + " of " + translated +
+                                        ")");
   }
-  // Without JIT (refused by a hardened kernel, or not built in) matching interprets: slower, the same result.
+  // Without JIT (refused by a hardened kernel, or not built in) matching interprets: slower, the
+  // same result.
   pcre2_jit_compile(regex.code_.get(), PCRE2_JIT_COMPLETE);
   return regex;
 }
@@ -140,7 +149,8 @@ std::vector<Range> Regex::find_all(std::string_view subject) const {
   while (from <= subject.size()) {
     const std::optional<Range> match = search.next(from, source_);
     if (!match) break;
-    const bool repeats = match->begin == match->end && !found.empty() && found.back().end == match->end;
+    const bool repeats =
+        match->begin == match->end && !found.empty() && found.back().end == match->end;
     if (repeats) {
       if (from == subject.size()) break;
       from += utf8_length(subject[from]);
@@ -154,7 +164,8 @@ std::vector<Range> Regex::find_all(std::string_view subject) const {
 
 Regex read_pattern(const Json& json, const std::string& where) {
   const Json& pattern = require_field(json, "pattern", where);
-  if (find_field(pattern, "String", where)) return Regex::literal(require_string(pattern, "String", where));
+  if (find_field(pattern, "String", where))
+    return Regex::literal(require_string(pattern, "String", where));
   return Regex::compile(require_string(pattern, "Regex", where), where);
 }
 

@@ -1,5 +1,5 @@
-// Regular expressions of tokenizer.json, written for Oniguruma (Ruby's dialect), over PCRE2. Used by normalizers,
-// pre-tokenizers and decoders.
+// Regular expressions of tokenizer.json, written for Oniguruma (Ruby's dialect), over PCRE2. Used
+// by normalizers, pre-tokenizers and decoders.
 #pragma once
 
 #include <memory>
@@ -14,11 +14,13 @@ struct pcre2_real_code_8;
 
 namespace tandem::text {
 
-/// `pattern` in Ruby's dialect as PCRE2 reads it: (?m), \h, \s, \w, X{n,m}+ and others mean something else there. Throws
-/// Error{kUnsupported} on what has no equal (class intersections, absent operators).
+/// `pattern` in Ruby's dialect as PCRE2 reads it: (?m), \h, \s, \w, X{n,m}+ and others mean
+/// something else there. Throws Error{kUnsupported} on what has no equal (class intersections,
+/// absent operators).
 std::string ruby_to_pcre2(std::string_view pattern);
 
-/// A compiled pattern, or a plain string to look for. Immutable; every call is safe from any thread.
+/// A compiled pattern, or a plain string to look for. Immutable; every call is safe from any
+/// thread.
 class Regex {
  public:
   /// Throws Error{kUnsupported, "<where>: …"} when PCRE2 refuses it.
@@ -28,8 +30,9 @@ class Regex {
   Regex(Regex&&) noexcept = default;
   Regex& operator=(Regex&&) noexcept = default;
 
-  /// All matches in valid UTF-8, leftmost first, disjoint; empty ones too, but not right behind another match. Throws
-  /// Error{kResourceExhausted} when one match needs more than its bound of backtracking steps or memory.
+  /// All matches in valid UTF-8, leftmost first, disjoint; empty ones too, but not right behind
+  /// another match. Throws Error{kResourceExhausted} when one match needs more than its bound of
+  /// backtracking steps or memory.
   std::vector<Range> find_all(std::string_view subject) const;
 
  private:

@@ -76,16 +76,21 @@ std::vector<Segment> cover(const std::vector<Range>& matches, std::size_t size) 
 
 std::vector<Range> split_segments(const std::vector<Segment>& segments, SplitBehavior behavior) {
   switch (behavior) {
-    case SplitBehavior::kMergedWithPrevious: return merge_with_previous(segments);
-    case SplitBehavior::kMergedWithNext: return merge_with_next(segments);
-    case SplitBehavior::kContiguous: return join_contiguous(segments);
+    case SplitBehavior::kMergedWithPrevious:
+      return merge_with_previous(segments);
+    case SplitBehavior::kMergedWithNext:
+      return merge_with_next(segments);
+    case SplitBehavior::kContiguous:
+      return join_contiguous(segments);
     case SplitBehavior::kRemoved:
-    case SplitBehavior::kIsolated: break;
+    case SplitBehavior::kIsolated:
+      break;
   }
   std::vector<Range> parts;
   parts.reserve(segments.size());
   for (const Segment& segment : segments) {
-    if (behavior == SplitBehavior::kIsolated || !segment.is_delimiter) parts.push_back(segment.range);
+    if (behavior == SplitBehavior::kIsolated || !segment.is_delimiter)
+      parts.push_back(segment.range);
   }
   return parts;
 }

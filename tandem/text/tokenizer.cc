@@ -18,7 +18,8 @@ constexpr std::size_t kMaxTextBytes = 1 << 30;
 
 Tokenizer::Impl::Impl(TokenizerJson file) {
   const Json& fields = file.fields;
-  const BpeOptions options = read_bpe_options(require_field(fields, "model", kFile), kFile + ": model");
+  const BpeOptions options =
+      read_bpe_options(require_field(fields, "model", kFile), kFile + ": model");
   if (file.vocab.empty()) throw_corrupt(kFile, "model.vocab is missing or empty");
   vocabulary_ = Vocabulary(std::move(file.vocab));
   model_ = std::make_unique<Bpe>(vocabulary_, file.merges, options);
@@ -31,20 +32,24 @@ Tokenizer::Impl::Impl(TokenizerJson file) {
   if (const Json* json = find_field(fields, "post_processor", kFile)) {
     post_processor_ = read_post_processor(*json, kFile + ": post_processor");
   }
-  if (const Json* json = find_field(fields, "decoder", kFile)) decoder = Decoder(*json, kFile + ": decoder");
+  if (const Json* json = find_field(fields, "decoder", kFile))
+    decoder = Decoder(*json, kFile + ": decoder");
   if (const Json* json = find_field(fields, "added_tokens", kFile)) {
     added_tokens_ = AddedTokens(*json, vocabulary_, normalizer_.get());
   }
 }
 
-std::vector<TokenId> Tokenizer::Impl::encode(std::string_view text, const EncodeOptions& options) const {
+std::vector<TokenId> Tokenizer::Impl::encode(std::string_view text,
+                                             const EncodeOptions& options) const {
   if (text.size() > kMaxTextBytes) {
-    throw Error(Code::kInvalidArgument, "a text of " + std::to_string(text.size()) + " bytes is too long to encode");
+    throw Error(Code::kInvalidArgument,
+                "a text of " + std::to_string(text.size()) + " bytes is too long to encode");
   }
   std::vector<TokenId> ids;
   if (options.add_special_tokens) ids = post_processor_.prefix;
   const AlignedText whole = AlignedText::from_bytes(text);
-  for (const auto& part : added_tokens_.split(whole, AddedTokens::Stage::kBeforeNormalization, options.literal)) {
+  for (const auto& part :
+       added_tokens_.split(whole, AddedTokens::Stage::kBeforeNormalization, options.literal)) {
     if (part.id) {
       ids.push_back(*part.id);
     } else {
@@ -60,7 +65,8 @@ std::vector<TokenId> Tokenizer::Impl::encode(std::string_view text, const Encode
 void Tokenizer::Impl::encode_stretch(AlignedText text, std::span<const Range> literal,
                                      std::vector<TokenId>& ids) const {
   if (normalizer_) normalizer_->apply(text);
-  for (const auto& part : added_tokens_.split(text, AddedTokens::Stage::kAfterNormalization, literal)) {
+  for (const auto& part :
+       added_tokens_.split(text, AddedTokens::Stage::kAfterNormalization, literal)) {
     if (part.id) {
       ids.push_back(*part.id);
     } else {
@@ -87,18 +93,17 @@ std::optional<TokenId> Tokenizer::Impl::id(std::string_view token) const {
   return added ? added : vocabulary_.id(token);
 }
 
-bool Tokenizer::Impl::is_special(TokenId id) const {
-  const std::string* spelling = token(id);
-  return spelling && added_tokens_.is_special(*spelling);
-}
+bool Tokenizer::Impl::is_special(TokenId id) const { return added_tokens_.is_special(id); }
 
 const std::string* Tokenizer::Impl::decodable(TokenId id, bool skip_special_tokens) const {
   const std::string* spelling = token(id);
-  if (!spelling || (skip_special_tokens && added_tokens_.is_special(*spelling))) return nullptr;
+  if (!spelling || (skip_special_tokens && added_tokens_.is_left_out(*spelling))) return nullptr;
   return spelling;
 }
 
-std::int32_t Tokenizer::Impl::size() const { return std::max(vocabulary_.end(), added_tokens_.end()); }
+std::int32_t Tokenizer::Impl::size() const {
+  return std::max(vocabulary_.end(), added_tokens_.end());
+}
 
 Tokenizer::Tokenizer(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;

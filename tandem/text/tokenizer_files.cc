@@ -37,7 +37,8 @@ std::optional<std::string> read_file(const std::filesystem::path& path, std::siz
 std::string named_token(const Json& config, const char* key, const std::string& where) {
   const Json* field = find_field(config, key, where);
   if (!field) return "";
-  return field->is_object() ? require_string(*field, "content", where + ": " + key) : require_string(config, key, where);
+  return field->is_object() ? require_string(*field, "content", where + ": " + key)
+                            : require_string(config, key, where);
 }
 
 }  // namespace
@@ -46,8 +47,10 @@ std::string read_tokenizer_file(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / "tokenizer.json";
   std::optional<std::string> bytes = read_file(path, kMaxTokenizerBytes);
   if (!bytes) {
-    throw Error(Code::kNotFound, path.string() + " is missing; a folder with only tokenizer.model or vocab.json can be "
-                                                 "converted with transformers (AutoTokenizer, save_pretrained)");
+    throw Error(Code::kNotFound,
+                path.string() +
+                    " is missing; a folder with only tokenizer.model or vocab.json can be "
+                    "converted with transformers (AutoTokenizer, save_pretrained)");
   }
   return std::move(*bytes);
 }

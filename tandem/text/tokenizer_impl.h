@@ -34,11 +34,12 @@ class Tokenizer::Impl {
   std::string bos_token, eos_token;  ///< empty: none
 
  private:
-  void encode_stretch(AlignedText text, std::span<const Range> literal, std::vector<TokenId>& ids) const;
+  void encode_stretch(AlignedText text, std::span<const Range> literal,
+                      std::vector<TokenId>& ids) const;
   void encode_words(const AlignedText& text, std::vector<TokenId>& ids) const;
 
   Vocabulary vocabulary_;
-  std::unique_ptr<Normalizer> normalizer_;        ///< may be null
+  std::unique_ptr<Normalizer> normalizer_;       ///< may be null
   std::unique_ptr<PreTokenizer> pre_tokenizer_;  ///< may be null
   std::unique_ptr<Bpe> model_;
   AddedTokens added_tokens_;

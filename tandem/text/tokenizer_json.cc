@@ -11,9 +11,11 @@ const std::string kWhere = "tokenizer.json";
 constexpr std::size_t kMaxDepth = 64;
 constexpr std::size_t kMaxEntries = 4 << 20;  ///< of the vocabulary, and of the merges
 constexpr std::size_t kMaxValues = 1 << 20;   ///< outside of them
-constexpr std::size_t kMaxKeys = 1 << 10;     ///< of one object outside of the vocabulary: a tree's objects are searched
+constexpr std::size_t kMaxKeys =
+    1 << 10;  ///< of one object outside of the vocabulary: a tree's objects are searched
 
-/// Receives the parser's events. Where the path is model.vocab or model.merges they fill the vectors, else the tree.
+/// Receives the parser's events. Where the path is model.vocab or model.merges they fill the
+/// vectors, else the tree.
 class Reader : public nlohmann::json_sax<Json> {
  public:
   TokenizerJson take() { return std::move(file_); }
@@ -29,7 +31,8 @@ class Reader : public nlohmann::json_sax<Json> {
   }
 
   bool number_unsigned(std::uint64_t number) override {
-    if (place_ == Place::kVocab) return add_token(number > kMaxTokenId ? kMaxTokenId + 1 : static_cast<std::int64_t>(number));
+    if (place_ == Place::kVocab)
+      return add_token(number > kMaxTokenId ? kMaxTokenId + 1 : static_cast<std::int64_t>(number));
     return value(number);
   }
 
@@ -76,7 +79,8 @@ class Reader : public nlohmann::json_sax<Json> {
 
   bool end_array() override {
     if (place_ == Place::kMergePair) {
-      if (sides_.size() != 2) fail("model.merges: entry " + std::to_string(file_.merges.size()) + " is not a pair");
+      if (sides_.size() != 2)
+        fail("model.merges: entry " + std::to_string(file_.merges.size()) + " is not a pair");
       append_merge(std::move(sides_[0]), std::move(sides_[1]));
       place_ = Place::kMerges;
       return true;
@@ -94,7 +98,8 @@ class Reader : public nlohmann::json_sax<Json> {
 
  private:
   enum class Place { kTree, kVocab, kMerges, kMergePair };
-  /// Unigram and others keep their vocabulary in an array: the tree would hold it, and the model is refused anyway.
+  /// Unigram and others keep their vocabulary in an array: the tree would hold it, and the model is
+  /// refused anyway.
   struct Frame {
     Json* container;  ///< nullptr: values here are read and dropped
     std::string key;  ///< under which it sits in its parent
@@ -106,15 +111,18 @@ class Reader : public nlohmann::json_sax<Json> {
 
   bool add_token(std::int64_t id) {
     if (id < 0 || id > kMaxTokenId) {
-      fail("model.vocab: the id of \"" + key_ + "\" is not within 0 … " + std::to_string(kMaxTokenId));
+      fail("model.vocab: the id of \"" + key_ + "\" is not within 0 … " +
+           std::to_string(kMaxTokenId));
     }
-    if (file_.vocab.size() >= kMaxEntries) fail("model.vocab has more than " + std::to_string(kMaxEntries) + " entries");
+    if (file_.vocab.size() >= kMaxEntries)
+      fail("model.vocab has more than " + std::to_string(kMaxEntries) + " entries");
     file_.vocab.emplace_back(std::move(key_), static_cast<TokenId>(id));
     return true;
   }
 
   void append_merge(std::string left, std::string right) {
-    if (file_.merges.size() >= kMaxEntries) fail("model.merges has more than " + std::to_string(kMaxEntries) + " entries");
+    if (file_.merges.size() >= kMaxEntries)
+      fail("model.merges has more than " + std::to_string(kMaxEntries) + " entries");
     file_.merges.emplace_back(std::move(left), std::move(right));
   }
 
@@ -123,31 +131,37 @@ class Reader : public nlohmann::json_sax<Json> {
     if (line.starts_with("#version")) return true;
     const std::size_t space = line.find(' ');
     if (space == std::string::npos || line.find(' ', space + 1) != std::string::npos) {
-      fail("model.merges: entry " + std::to_string(file_.merges.size()) + " is not two tokens with a space between");
+      fail("model.merges: entry " + std::to_string(file_.merges.size()) +
+           " is not two tokens with a space between");
     }
     append_merge(line.substr(0, space), line.substr(space + 1));
     return true;
   }
 
   bool add_merge_side(std::string& text) {
-    if (sides_.size() == 2) fail("model.merges: entry " + std::to_string(file_.merges.size()) + " is not a pair");
+    if (sides_.size() == 2)
+      fail("model.merges: entry " + std::to_string(file_.merges.size()) + " is not a pair");
     sides_.push_back(std::move(text));
     return true;
   }
 
   /// A value of the tree; its address, or nullptr where values are dropped.
   Json* insert(Json&& json) {
-    if (place_ == Place::kVocab) fail("model.vocab: the id of \"" + key_ + "\" is not a whole number");
-    if (place_ != Place::kTree) fail("model.merges: entry " + std::to_string(file_.merges.size()) + " is not text");
+    if (place_ == Place::kVocab)
+      fail("model.vocab: the id of \"" + key_ + "\" is not a whole number");
+    if (place_ != Place::kTree)
+      fail("model.merges: entry " + std::to_string(file_.merges.size()) + " is not text");
     if (frames_.empty()) {
       file_.fields = std::move(json);
       return &file_.fields;
     }
     Json* parent = frames_.back().container;
     if (!parent) return nullptr;
-    if (++values_ > kMaxValues) fail("more than " + std::to_string(kMaxValues) + " values outside of model.vocab");
+    if (++values_ > kMaxValues)
+      fail("more than " + std::to_string(kMaxValues) + " values outside of model.vocab");
     if (parent->is_array()) return &parent->emplace_back(std::move(json));
-    if (parent->size() >= kMaxKeys) fail("an object with more than " + std::to_string(kMaxKeys) + " keys");
+    if (parent->size() >= kMaxKeys)
+      fail("an object with more than " + std::to_string(kMaxKeys) + " keys");
     Json& place = (*parent)[key_];
     place = std::move(json);
     return &place;
@@ -159,7 +173,8 @@ class Reader : public nlohmann::json_sax<Json> {
   }
 
   bool open(Json&& container) {
-    if (frames_.size() >= kMaxDepth) fail("nested deeper than " + std::to_string(kMaxDepth) + " levels");
+    if (frames_.size() >= kMaxDepth)
+      fail("nested deeper than " + std::to_string(kMaxDepth) + " levels");
     const bool dropped = path_is_model() && key_ == "vocab";
     frames_.push_back({dropped ? nullptr : insert(std::move(container)), key_});
     return true;
@@ -182,8 +197,8 @@ class Reader : public nlohmann::json_sax<Json> {
 
 TokenizerJson read_tokenizer_json(std::string_view bytes) {
   if (bytes.size() > kMaxTokenizerBytes) {
-    throw_corrupt(kWhere, std::to_string(bytes.size()) + " bytes, at most " + std::to_string(kMaxTokenizerBytes) +
-                              " are read");
+    throw_corrupt(kWhere, std::to_string(bytes.size()) + " bytes, at most " +
+                              std::to_string(kMaxTokenizerBytes) + " are read");
   }
   Reader reader;
   if (!Json::sax_parse(bytes, &reader)) throw_corrupt(kWhere, "not valid JSON");

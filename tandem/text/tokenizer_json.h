@@ -1,5 +1,5 @@
-// tokenizer.json as a stream of values: the vocabulary and the merges, hundreds of thousands of them, go into plain
-// vectors, the rest into a small tree. Called by Tokenizer::parse.
+// tokenizer.json as a stream of values: the vocabulary and the merges, hundreds of thousands of
+// them, go into plain vectors, the rest into a small tree. Called by Tokenizer::parse.
 #pragma once
 
 #include <string>
@@ -18,12 +18,14 @@ inline constexpr TokenId kMaxTokenId = (1 << 22) - 1;
 inline constexpr std::size_t kMaxTokenBytes = 64 << 10;
 
 struct TokenizerJson {
-  Json fields;                                         ///< everything but model.vocab and model.merges
-  std::vector<std::pair<std::string, TokenId>> vocab;  ///< in the file's order; ids are 0 … kMaxTokenId
+  Json fields;  ///< everything but model.vocab and model.merges
+  std::vector<std::pair<std::string, TokenId>>
+      vocab;  ///< in the file's order; ids are 0 … kMaxTokenId
   std::vector<std::pair<std::string, std::string>> merges;  ///< by rank
 };
 
-/// Throws Error{kCorrupt, "tokenizer.json: …"} on bad JSON, depth, numbers of values, ids and merges.
+/// Throws Error{kCorrupt, "tokenizer.json: …"} on bad JSON, depth, numbers of values, ids and
+/// merges.
 TokenizerJson read_tokenizer_json(std::string_view bytes);
 
 }  // namespace tandem::text

@@ -13,9 +13,13 @@
 namespace tandem::text {
 namespace {
 
-unsigned char byte_at(std::string_view bytes, std::size_t at) { return static_cast<unsigned char>(bytes[at]); }
+unsigned char byte_at(std::string_view bytes, std::size_t at) {
+  return static_cast<unsigned char>(bytes[at]);
+}
 
-utf8proc_category_t category(char32_t c) { return utf8proc_category(static_cast<utf8proc_int32_t>(well_known(c))); }
+utf8proc_category_t category(char32_t c) {
+  return utf8proc_category(static_cast<utf8proc_int32_t>(well_known(c)));
+}
 
 bool is_within(utf8proc_category_t value, utf8proc_category_t first, utf8proc_category_t last) {
   return value >= first && value <= last;
@@ -26,7 +30,8 @@ class AdditionPages {
  public:
   AdditionPages() {
     for (const UnicodeAddition& addition : kUnicodeAdditions) {
-      for (char32_t page = addition.first >> 8; page <= addition.last >> 8; ++page) has_[page] = true;
+      for (char32_t page = addition.first >> 8; page <= addition.last >> 8; ++page)
+        has_[page] = true;
     }
   }
   bool may_hold(char32_t c) const { return has_[c >> 8]; }
@@ -37,7 +42,9 @@ class AdditionPages {
 
 /// Characters with their combining classes: marks between two starters are sorted by class, stably.
 void order_canonically(std::vector<utf8proc_int32_t>& points) {
-  const auto combining_class = [](utf8proc_int32_t c) { return utf8proc_get_property(c)->combining_class; };
+  const auto combining_class = [](utf8proc_int32_t c) {
+    return utf8proc_get_property(c)->combining_class;
+  };
   std::size_t at = 0;
   while (at < points.size()) {
     if (combining_class(points[at]) == 0) {
@@ -53,16 +60,18 @@ void order_canonically(std::vector<utf8proc_int32_t>& points) {
 }
 
 bool is_in(std::span<const CharacterRange> table, char32_t c) {
-  const auto after = std::upper_bound(table.begin(), table.end(), c,
-                                      [](char32_t value, const CharacterRange& range) { return value < range.first; });
+  const auto after = std::upper_bound(
+      table.begin(), table.end(), c,
+      [](char32_t value, const CharacterRange& range) { return value < range.first; });
   return after != table.begin() && c <= (after - 1)->last;
 }
 
-/// Whether `tokenizers`, whose normal forms are those of Unicode 9, leaves `c` alone where newer versions would not.
+/// Whether `tokenizers`, whose normal forms are those of Unicode 9, leaves `c` alone where newer
+/// versions would not.
 bool is_inert(char32_t c) { return well_known(c) != c || is_in(kLaterNormalized, c); }
 
-/// Decomposed, ordered and composed characters. Inert ones pass through as `kInert`, which nothing combines with or moves
-/// across, and come back in their order.
+/// Decomposed, ordered and composed characters. Inert ones pass through as `kInert`, which nothing
+/// combines with or moves across, and come back in their order.
 class NormalFormWriter {
  public:
   explicit NormalFormWriter(NormalForm form)
@@ -79,7 +88,8 @@ class NormalFormWriter {
                                                         (compatible_ ? UTF8PROC_COMPAT : 0));
     utf8proc_int32_t parts[32];  // U+FDFA, the longest, has 18
     int boundary_class = 0;
-    const auto count = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), parts, 32, options, &boundary_class);
+    const auto count = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), parts, 32, options,
+                                               &boundary_class);
     points_.insert(points_.end(), parts, parts + std::clamp<utf8proc_ssize_t>(count, 0, 32));
   }
 
@@ -113,7 +123,8 @@ Utf8Step step_utf8(std::string_view bytes) {
   if (lead < 0x80) return {Kind::kValid, 1};
   if (lead < 0xC2 || lead > 0xF4) return {Kind::kInvalid, 1};
   const int length = utf8_length(bytes[0]);
-  // The second byte's range is narrower after these leads (Unicode, table 3-7): no overlong forms, surrogates, > U+10FFFF.
+  // The second byte's range is narrower after these leads (Unicode, table 3-7): no overlong forms,
+  // surrogates, > U+10FFFF.
   unsigned char low = 0x80, high = 0xBF;
   if (lead == 0xE0) low = 0xA0;
   if (lead == 0xED) high = 0x9F;
@@ -147,10 +158,14 @@ char32_t decode_utf8(std::string_view text, std::size_t at) {
   const char32_t lead = byte_at(text, at);
   const auto tail = [&](int i) { return static_cast<char32_t>(byte_at(text, at + i) & 0x3F); };
   switch (utf8_length(text[at])) {
-    case 1: return lead;
-    case 2: return (lead & 0x1F) << 6 | tail(1);
-    case 3: return (lead & 0x0F) << 12 | tail(1) << 6 | tail(2);
-    default: return (lead & 0x07) << 18 | tail(1) << 12 | tail(2) << 6 | tail(3);
+    case 1:
+      return lead;
+    case 2:
+      return (lead & 0x1F) << 6 | tail(1);
+    case 3:
+      return (lead & 0x0F) << 12 | tail(1) << 6 | tail(2);
+    default:
+      return (lead & 0x07) << 18 | tail(1) << 12 | tail(2) << 6 | tail(3);
   }
 }
 
@@ -168,19 +183,22 @@ void append_utf8(std::string& text, char32_t character) {
 
 bool is_white_space(char32_t c) {
   if (c < 0x80) return c == ' ' || (c >= '\t' && c <= '\r');
-  return c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 ||
-         c == 0x202F || c == 0x205F || c == 0x3000;
+  return c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 ||
+         c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
 bool is_number(char32_t c) {
-  return is_within(category(c), UTF8PROC_CATEGORY_ND, UTF8PROC_CATEGORY_NO) || is_in(kNumberChanges, c);
+  return is_within(category(c), UTF8PROC_CATEGORY_ND, UTF8PROC_CATEGORY_NO) ||
+         is_in(kNumberChanges, c);
 }
 bool is_punctuation(char32_t c) {
-  const bool now = is_within(category(c), UTF8PROC_CATEGORY_PC, UTF8PROC_CATEGORY_PO) && well_known(c) == c;
+  const bool now =
+      is_within(category(c), UTF8PROC_CATEGORY_PC, UTF8PROC_CATEGORY_PO) && well_known(c) == c;
   return now != is_in(kPunctuationChanges, c);
 }
 bool is_mark(char32_t c) {
-  const bool now = is_within(category(c), UTF8PROC_CATEGORY_MN, UTF8PROC_CATEGORY_ME) && well_known(c) == c;
+  const bool now =
+      is_within(category(c), UTF8PROC_CATEGORY_MN, UTF8PROC_CATEGORY_ME) && well_known(c) == c;
   return now != is_in(kMarkChanges, c);
 }
 
@@ -189,8 +207,8 @@ bool is_word(char32_t c) {
   if (is_within(value, UTF8PROC_CATEGORY_LU, UTF8PROC_CATEGORY_NL)) return true;  // L, M, Nd, Nl
   if (value == UTF8PROC_CATEGORY_PC || c == 0x200C || c == 0x200D) return true;
   // Other_Alphabetic outside L, M and N: circled, squared and negative letters.
-  return (c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) || (c >= 0x1F150 && c <= 0x1F169) ||
-         (c >= 0x1F170 && c <= 0x1F189);
+  return (c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) ||
+         (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189);
 }
 
 void append_lower(std::string& text, char32_t c) {
@@ -198,23 +216,27 @@ void append_lower(std::string& text, char32_t c) {
     text += "i\xCC\x87";
     return;
   }
-  const auto* added = std::lower_bound(std::begin(kLowerAdditions), std::end(kLowerAdditions), c,
-                                       [](const LowerCase& pair, char32_t value) { return pair.upper < value; });
-  if (added != std::end(kLowerAdditions) && added->upper == c) return append_utf8(text, added->lower);
+  const auto* added =
+      std::lower_bound(std::begin(kLowerAdditions), std::end(kLowerAdditions), c,
+                       [](const LowerCase& pair, char32_t value) { return pair.upper < value; });
+  if (added != std::end(kLowerAdditions) && added->upper == c)
+    return append_utf8(text, added->lower);
   append_utf8(text, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
 }
 
 std::string normalize(std::string_view text, NormalForm form) {
   NormalFormWriter writer(form);
-  for (std::size_t at = 0; at < text.size(); at += utf8_length(text[at])) writer.add(decode_utf8(text, at));
+  for (std::size_t at = 0; at < text.size(); at += utf8_length(text[at]))
+    writer.add(decode_utf8(text, at));
   return writer.finish();
 }
 
 char32_t well_known(char32_t c) {
   static const AdditionPages pages;
   if (!pages.may_hold(c)) return c;
-  const auto* found = std::upper_bound(std::begin(kUnicodeAdditions), std::end(kUnicodeAdditions), c,
-                                       [](char32_t value, const UnicodeAddition& a) { return value < a.first; });
+  const auto* found =
+      std::upper_bound(std::begin(kUnicodeAdditions), std::end(kUnicodeAdditions), c,
+                       [](char32_t value, const UnicodeAddition& a) { return value < a.first; });
   if (found == std::begin(kUnicodeAdditions)) return c;
   --found;
   return c <= found->last ? found->stands_for : c;

@@ -1,5 +1,6 @@
-// UTF-8 and the few Unicode properties that tokenizers need, over utf8proc. Used by everything in the tokenizer; the
-// answers are those of the Unicode versions that `tokenizers` is built with, whatever the system's libraries know.
+// UTF-8 and the few Unicode properties that tokenizers need, over utf8proc. Used by everything in
+// the tokenizer; the answers are those of the Unicode versions that `tokenizers` is built with,
+// whatever the system's libraries know.
 #pragma once
 
 #include <cstddef>
@@ -51,14 +52,15 @@ bool is_word(char32_t c);
 void append_lower(std::string& text, char32_t c);
 
 enum class NormalForm { kNfc, kNfd, kNfkc, kNfkd };
-/// UAX #15, of Unicode 9. O(n log n) also for runs of combining marks, where utf8proc's own ordering is quadratic.
+/// UAX #15, of Unicode 9. O(n log n) also for runs of combining marks, where utf8proc's own
+/// ordering is quadratic.
 std::string normalize(std::string_view text, NormalForm form);
 
-/// A character of the same general category, script and UTF-8 length that every supported system knows: `c` itself unless
-/// Unicode 15 or 16 added it. Libraries are asked about this one instead.
+/// A character of the same general category, script and UTF-8 length that every supported system
+/// knows: `c` itself unless Unicode 15 or 16 added it. Libraries are asked about this one instead.
 char32_t well_known(char32_t c);
-/// `text` with every character replaced by its well_known; same length, byte for byte. False and untouched when there is
-/// none to replace.
+/// `text` with every character replaced by its well_known; same length, byte for byte. False and
+/// untouched when there is none to replace.
 bool to_well_known(std::string_view text, std::string& out);
 
 }  // namespace tandem::text

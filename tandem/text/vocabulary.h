@@ -1,4 +1,5 @@
-// Tokens by spelling and by id, as the file's model has them. Shared by the model and the added tokens.
+// Tokens by spelling and by id, as the file's model has them. Shared by the model and the added
+// tokens.
 #pragma once
 
 #include <cstddef>
@@ -39,10 +40,13 @@ class Vocabulary {
  private:
   struct Hash {
     using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+    std::size_t operator()(std::string_view text) const {
+      return std::hash<std::string_view>()(text);
+    }
   };
   std::unordered_map<std::string, TokenId, Hash, std::equal_to<>> ids_;
-  std::vector<const std::string*> tokens_;  ///< by id; into the keys of ids_, whose nodes never move
+  std::vector<const std::string*>
+      tokens_;  ///< by id; into the keys of ids_, whose nodes never move
 };
 
 }  // namespace tandem::text

@@ -1,5 +1,6 @@
-// Answers questions about a tokenizer, one JSON object a line in, one out: {"load": FOLDER}, {"encode": TEXT, "special": bool,
-// "literal": [[begin, end], …]}, {"decode": IDS, "skip": bool} and {"stream": IDS, "skip": bool}. Run by the Python tests.
+// Answers questions about a tokenizer, one JSON object a line in, one out: {"load": FOLDER},
+// {"encode": TEXT, "special": bool, "literal": [[begin, end], …]}, {"decode": IDS, "skip": bool}
+// and {"stream": IDS, "skip": bool}. Run by the Python tests.
 #include <iostream>
 #include <memory>
 #include <string>
@@ -19,21 +20,24 @@ Json encode(const Tokenizer& tokenizer, const Json& question) {
   for (const Json& range : question.value("literal", Json::array())) {
     literal.push_back({range.at(0).get<std::size_t>(), range.at(1).get<std::size_t>()});
   }
-  return tokenizer.encode(question.at("encode").get<std::string>(),
-                          {.add_special_tokens = question.value("special", true), .literal = literal});
+  return tokenizer.encode(
+      question.at("encode").get<std::string>(),
+      {.add_special_tokens = question.value("special", true), .literal = literal});
 }
 
 Json stream(const Tokenizer& tokenizer, const Json& question) {
   Detokenizer detokenizer(tokenizer, question.value("skip", true));
   Json pieces = Json::array();
-  for (const Json& id : question.at("stream")) pieces.push_back(detokenizer.push(id.get<tandem::text::TokenId>()));
+  for (const Json& id : question.at("stream"))
+    pieces.push_back(detokenizer.push(id.get<tandem::text::TokenId>()));
   pieces.push_back(detokenizer.finish());
   return pieces;
 }
 
 Json answer(std::unique_ptr<Tokenizer>& tokenizer, const Json& question) {
   if (question.contains("load")) {
-    tokenizer = std::make_unique<Tokenizer>(Tokenizer::load(question.at("load").get<std::string>()));
+    tokenizer =
+        std::make_unique<Tokenizer>(Tokenizer::load(question.at("load").get<std::string>()));
     return tokenizer->size();
   }
   if (!tokenizer) throw tandem::Error(tandem::Code::kInvalidArgument, "nothing is loaded");
