@@ -72,8 +72,8 @@ std::string brief(std::string_view message) {
 class GlooWork final : public Work {
  public:
   GlooWork(c10::intrusive_ptr<c10d::Work> work, std::shared_ptr<PendingWorks> pending,
-           std::string peer)
-      : work_(std::move(work)), pending_(std::move(pending)), peer_(std::move(peer)) {
+           std::string peer, milliseconds timeout)
+      : work_(std::move(work)), pending_(std::move(pending)), peer_(std::move(peer)), timeout_(timeout) {
     pending_->add(work_.get());
   }
   ~GlooWork() override { pending_->remove(work_.get()); }
@@ -81,7 +81,9 @@ class GlooWork final : public Work {
   void wait() override {
     bool is_done = false;
     try {
-      is_done = work_->wait();
+      // Named in each wait: without it Gloo's transport takes the time that the mesh had to connect,
+      // which setTimeout on the group does not change.
+      is_done = work_->wait(timeout_);
     } catch (const std::exception& e) {
       fail(*pending_, peer_, e.what());
     }
@@ -92,6 +94,7 @@ class GlooWork final : public Work {
   const c10::intrusive_ptr<c10d::Work> work_;
   const std::shared_ptr<PendingWorks> pending_;
   const std::string peer_;
+  const milliseconds timeout_;
 };
 
 class GlooComm final : public Comm {
@@ -130,7 +133,7 @@ class GlooComm final : public Comm {
     pending_->abandon();
     gate_->shut_down();
   }
-  void set_timeout(milliseconds timeout) { group_->setTimeout(timeout); }
+  void set_timeout(milliseconds timeout) { timeout_ = timeout; }
 
  private:
   template <typename Operation>
@@ -139,7 +142,7 @@ class GlooComm final : public Comm {
     if (pending_->is_abandoned()) fail(*pending_, name, "");
     try {
       std::lock_guard lock(mutex_);  // c10d counts operations without one
-      return std::make_unique<GlooWork>(operation(), pending_, name);
+      return std::make_unique<GlooWork>(operation(), pending_, name, timeout_);
     } catch (const std::exception& e) {
       fail(*pending_, name, e.what());
     }
@@ -149,6 +152,7 @@ class GlooComm final : public Comm {
   std::mutex mutex_;
   c10::intrusive_ptr<c10d::ProcessGroupGloo> group_;
   const std::vector<std::string> peers_;
+  milliseconds timeout_ = kProofTimeout;
   const std::shared_ptr<PendingWorks> pending_ = std::make_shared<PendingWorks>();
 };
 
@@ -217,7 +221,6 @@ std::unique_ptr<Comm> form(const std::shared_ptr<KeyValueStore>& store, const Gl
   std::vector<std::string> peers;
   for (int rank = 0; rank < options.size; ++rank) peers.push_back(forming.describe(rank));
   auto comm = std::make_unique<GlooComm>(std::move(gate), std::move(group), std::move(peers));
-  comm->set_timeout(kProofTimeout);
   prove_pairs(*comm, forming, hellos);
   comm->set_timeout(kOperationTimeout);
   return comm;

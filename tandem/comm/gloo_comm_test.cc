@@ -55,6 +55,21 @@ TEST(GlooComm, carries_a_tensor_along_the_ranks) {
   }
 }
 
+TEST(GlooComm, a_receive_waits_for_a_peer_that_computes_longer_than_connecting_may_take) {
+  run_ranks(2, 1, std::make_shared<InProcessStore>(), [](Comm& comm) {
+    at::Tensor value = at::ones({4}, at::kFloat);
+    if (comm.rank() == 0) {
+      const auto computed = Clock::now() + milliseconds(1500);
+      while (Clock::now() < computed) value.mul_(1.0);
+      comm.send(value, 1, 3)->wait();
+    } else {
+      value.zero_();
+      comm.receive(value, 0, 3)->wait();
+      EXPECT_EQ(value[0].item<float>(), 1.0f);
+    }
+  });
+}
+
 TEST(GlooComm, forms_generation_after_generation_in_one_process) {
   const auto store = std::make_shared<InProcessStore>();
   for (std::uint64_t generation = 1; generation <= 5; ++generation) {
