@@ -407,11 +407,7 @@ void Cluster::Impl::on_agent_frame(Peer& peer, const link::Frame& frame, bool is
                 format_bytes(record.hello.memory_budget_bytes), record.hello.read_gb_s);
     }
     peer.send(Message::kAgentWelcome, encode_message(link::AgentWelcome{.head_version = TANDEM_VERSION, .model = options_.model}));
-    post([this, record](Coordinator& c, TimePoint now) {
-      const std::string refusal = c.agent_joined(record, now);
-      if (refusal.empty()) return;
-      to_agent(record.id, Message::kRefused, encode_message(link::Refused{.reason = refusal}));
-    });
+    post([record](Coordinator& c, TimePoint now) { c.agent_joined(record, now); });
     return;
   }
   switch (type) {

@@ -53,15 +53,15 @@ std::string_view to_string(Slot::State state) {
 
 Coordinator::Coordinator(CoordinatorOptions options, Outbox& outbox) : options_(std::move(options)), outbox_(outbox) {}
 
-std::string Coordinator::agent_joined(AgentRecord agent, TimePoint now) {
-  for (const auto& [id, other] : agents_) {
-    if (other.hello.instance == agent.hello.instance) return "this agent has joined already";
-  }
+void Coordinator::agent_joined(AgentRecord agent, TimePoint now) {
+  // An agent that saw its link break joins again before the head has missed it.
+  const auto before = std::find_if(agents_.begin(), agents_.end(),
+                                   [&](const auto& entry) { return entry.second.hello.instance == agent.hello.instance; });
+  if (before != agents_.end()) agent_lost(before->first, "it joined again over a new link", now);
   last_join_ = now;
   const AgentId id = agent.id;
   agents_[id] = std::move(agent);
   advance(now);
-  return "";
 }
 
 void Coordinator::agent_lost(AgentId agent, const std::string& why, TimePoint now) {

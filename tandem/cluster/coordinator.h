@@ -86,8 +86,8 @@ class Coordinator {
   Coordinator(CoordinatorOptions options, Outbox& outbox);
 
   // Events. `now` is never earlier than in the call before.
-  /// "" when the agent may stay; else the sentence with which it is refused.
-  std::string agent_joined(AgentRecord agent, TimePoint now);
+  /// One that is here already under the same instance is taken for lost first.
+  void agent_joined(AgentRecord agent, TimePoint now);
   void agent_lost(AgentId agent, const std::string& why, TimePoint now);
   void stage_exited(const link::StageExited& exit, TimePoint now);
   /// False when nobody started such a stage: its link is to be dropped.

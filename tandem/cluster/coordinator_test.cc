@@ -59,15 +59,15 @@ class CoordinatorTest : public ::testing::Test {
   std::unique_ptr<Coordinator> coordinator_;
 
   void make(CoordinatorOptions o) { coordinator_ = std::make_unique<Coordinator>(std::move(o), world_); }
-  std::string join(AgentId id, const std::string& machine, bool is_local) {
+  void join(AgentId id, const std::string& machine, bool is_local, const std::string& instance = "") {
     AgentRecord agent{.id = id, .is_local = is_local, .head_address = "10.0.0.1", .joined = now_};
     agent.hello.machine = machine;
-    agent.hello.instance = std::to_string(id);
+    agent.hello.instance = instance.empty() ? std::to_string(id) : instance;
     agent.hello.address = is_local ? "" : "10.0.0." + std::to_string(id);
     agent.hello.memory_budget_bytes = 8ull << 30;
     agent.hello.read_gb_s = 10;
     agent.hello.num_threads = 4;
-    return coordinator_->agent_joined(agent, now_);
+    coordinator_->agent_joined(agent, now_);
   }
   // Lets every agent and stage obey until nothing is asked any more.
   void settle() {
@@ -236,6 +236,18 @@ TEST_F(CoordinatorTest, a_machine_that_left_gets_its_rank_back) {
   settle();
   EXPECT_TRUE(is_ready());
   EXPECT_EQ(coordinator_->slots()[1].agent, 5u);
+}
+
+TEST_F(CoordinatorTest, an_agent_that_joins_again_replaces_its_broken_link) {
+  make(options(2));
+  join(1, "here", true);
+  join(2, "mini2", false, "same");
+  settle();
+  join(3, "mini2", false, "same");
+  EXPECT_EQ(coordinator_->agents().size(), 2u);
+  for (int i = 0; i < 3; ++i) pass(milliseconds(500));
+  EXPECT_TRUE(is_ready());
+  EXPECT_EQ(coordinator_->slots()[1].agent, 3u);
 }
 
 TEST_F(CoordinatorTest, a_spare_machine_takes_over) {

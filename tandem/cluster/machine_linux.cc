@@ -47,39 +47,52 @@ std::string cpu_name() {
   return "unknown CPU";
 }
 
-// The cgroup-v2 folder of this process and its ancestors, innermost first; a limit may stand in any of them.
-std::vector<std::filesystem::path> cgroup_folders() {
+// The folders of this process's cgroup and its ancestors, innermost first; a limit may stand in any of them. `controller`
+// is a version-1 hierarchy ("memory", "cpu"); "" is the unified one of version 2.
+std::vector<std::filesystem::path> cgroup_folders(const std::string& controller) {
   std::ifstream in("/proc/self/cgroup");
   std::string line;
   std::vector<std::filesystem::path> folders;
   while (std::getline(in, line)) {
-    if (line.rfind("0::", 0) != 0) continue;
-    std::filesystem::path inside = line.substr(3);
-    const std::filesystem::path root = "/sys/fs/cgroup";
+    const auto parts = split(line, ':');
+    if (parts.size() < 3) continue;
+    const auto names = split(parts[1], ',');
+    if (controller.empty() ? !parts[1].empty() : std::find(names.begin(), names.end(), controller) == names.end()) continue;
+    const std::filesystem::path root = std::filesystem::path("/sys/fs/cgroup") / controller;
+    std::filesystem::path inside = parts[2];
     for (; inside.has_relative_path(); inside = inside.parent_path()) folders.push_back(root / inside.relative_path());
     folders.push_back(root);
   }
   return folders;
 }
 
+// Bytes that the tightest limit still allows; 0: no limit. Version 1 writes "none" as a number near 2^63.
 std::uint64_t cgroup_memory_left() {
+  constexpr std::int64_t kNoLimit = std::int64_t{1} << 60;
   std::uint64_t left = 0;
-  for (const auto& folder : cgroup_folders()) {
-    const std::int64_t limit = read_number(folder / "memory.max", -1);
-    const std::int64_t used = read_number(folder / "memory.current", 0);
-    if (limit <= 0) continue;
-    const auto here = static_cast<std::uint64_t>(std::max<std::int64_t>(limit - used, 1));
+  const auto consider = [&](const std::filesystem::path& limit_file, const std::filesystem::path& used_file) {
+    const std::int64_t limit = read_number(limit_file, kNoLimit);
+    if (limit <= 0 || limit >= kNoLimit) return;
+    const auto here = static_cast<std::uint64_t>(std::max<std::int64_t>(limit - read_number(used_file, 0), 1));
     left = left == 0 ? here : std::min(left, here);
+  };
+  for (const auto& folder : cgroup_folders("")) consider(folder / "memory.max", folder / "memory.current");
+  for (const auto& folder : cgroup_folders("memory")) {
+    consider(folder / "memory.limit_in_bytes", folder / "memory.usage_in_bytes");
   }
   return left;
 }
 
 double cgroup_cpu_quota() {
   double quota = 1e9;
-  for (const auto& folder : cgroup_folders()) {
+  for (const auto& folder : cgroup_folders("")) {
     std::istringstream in(read_line(folder / "cpu.max"));
     double limit = 0, period = 0;
     if (in >> limit >> period && period > 0) quota = std::min(quota, limit / period);
+  }
+  for (const auto& folder : cgroup_folders("cpu")) {
+    const std::int64_t limit = read_number(folder / "cpu.cfs_quota_us", -1), period = read_number(folder / "cpu.cfs_period_us", 0);
+    if (limit > 0 && period > 0) quota = std::min(quota, static_cast<double>(limit) / static_cast<double>(period));
   }
   return quota;
 }
