@@ -20,9 +20,8 @@ jobs_here() {
     fits = kb ? int(kb / 1500000) : cores; jobs = fits < cores ? fits : cores; print jobs < 1 ? 1 : jobs }'
 }
 
-# The environment's tools are there only when the system's would not do.
+use_own_build_tools
 export PATH="$PATH:${CUDA_HOME:-/usr/local/cuda}/bin"
-[ ! -x .venv/bin/cmake ] || export PATH="$PWD/.venv/bin:$PATH"
 options=(-DCMAKE_BUILD_TYPE=Release "-DTANDEM_TESTS=$tests" -DTANDEM_TORCH=ON)
 command -v ninja >/dev/null || options+=("-DCMAKE_MAKE_PROGRAM=$PWD/.venv/bin/ninja")
 

@@ -206,6 +206,11 @@ build_tools_wanted() {
   echo ${wanted}
 }
 
+# The environment's tools are there only where the system's would not do.
+use_own_build_tools() {
+  if [ -x .venv/bin/cmake ]; then PATH="$PWD/.venv/bin:$PATH"; fi
+}
+
 install_build_tools() {  # requirements
   ${PIP:-.venv/bin/python -m pip} install --quiet $1
 }

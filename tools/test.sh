@@ -3,9 +3,10 @@
 # processes. Closes with the runners' summary lines; exit 0 only if both passed. Called by `make test`.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
+source tools/packages.sh
 
 export TANDEM_BUILD="$PWD/build"
-[ ! -x .venv/bin/ctest ] || PATH="$PWD/.venv/bin:$PATH"
+use_own_build_tools
 cores=$(nproc 2>/dev/null || sysctl -n hw.ncpu)
 
 compiled=0

@@ -56,14 +56,15 @@ def wait_until(condition, seconds: float, what: str):
 class Program:
     """One `tandem` process with a home of its own and its stderr in a file."""
 
-    def __init__(self, *arguments: str, home: pathlib.Path, env: dict | None = None, stdin=subprocess.DEVNULL, prefix=()):
+    def __init__(self, *arguments: str, home: pathlib.Path, env: dict | None = None, stdin=subprocess.DEVNULL, prefix=(),
+                 program: pathlib.Path = TANDEM):
         self.home = home
         self.log = home / f"log-{time.monotonic_ns()}.txt"
         environment = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "XDG_CONFIG_HOME": str(home / "config")}
         for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "MODEL_NAME", "TANDEM_API_KEY"):
             environment.pop(name, None)
         environment.update(env or {})
-        self.process = subprocess.Popen([*prefix, str(TANDEM), *map(str, arguments)], stdin=stdin, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen([*prefix, str(program), *map(str, arguments)], stdin=stdin, stdout=subprocess.PIPE,
                                         stderr=open(self.log, "wb"), env=environment)
 
     @property
