@@ -79,7 +79,7 @@ struct Options {
   ReasoningField reasoning_field = ReasoningField::kReasoningContent;
   Json version;  ///< the object of GET /version
 
-  /// Called on the network thread, so they must not block; may be empty.
+  /// Called on the network thread and on preparing threads, so they must not block; may be empty.
   std::function<Json()> cluster;        ///< GET /cluster
   std::function<Json()> health_detail;  ///< becomes "cluster" in GET /health
   /// Why nobody should be sent here although engines are ready ("draining"), or "". Before the

@@ -1,5 +1,5 @@
-// Serves a model that recites one text, for tests that need a server but no weights: api_driver [TEXT]. Prints the port and
-// runs until its stdin closes.
+// Serves a model that recites one text, for tests that need a server but no weights: api_driver
+// [TEXT]. Prints the port and runs until its stdin closes.
 #include <chrono>
 #include <iostream>
 #include <string>

@@ -282,8 +282,10 @@ TEST(Messages, every_role_takes_a_string_null_or_parts) {
 
 TEST(Messages, parts_become_one_string_and_arguments_an_object) {
   const Json body = parse_body(R"({"messages":[
-      {"role":"developer","content":[{"type":"text","text":"a"},{"type":"text","text":"b","cache_control":{"type":"ephemeral"}}]},
-      {"role":"assistant","content":null,"reasoning":"r","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{\"x\":1}"}}]},
+      {"role":"developer","content":[{"type":"text","text":"a"},
+          {"type":"text","text":"b","cache_control":{"type":"ephemeral"}}]},
+      {"role":"assistant","content":null,"reasoning":"r","tool_calls":[{"id":"1","type":"function",
+          "function":{"name":"f","arguments":"{\"x\":1}"}}]},
       {"role":"tool","tool_call_id":"1","content":"ok","name":"f"}]})");
   const Json messages = parse_conversation(Field(body), model()).input.messages;
   EXPECT_EQ(messages[0], Json({{"role", "system"}, {"content", "a\nb"}}));
