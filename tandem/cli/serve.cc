@@ -149,6 +149,23 @@ api::Model api_model(const ServeOptions& options, const LoadedModel& loaded, std
   return model;
 }
 
+// What /health may tell without a key: which rank is in which state and why, and no address.
+Json health_of(const cluster::Cluster& cluster) {
+  const Json status = cluster.status();
+  Json health = Json::object();
+  for (const char* key : {"state", "reason", "model", "generation"}) {
+    if (status.contains(key)) health[key] = status[key];
+  }
+  health["ranks"] = Json::array();
+  if (!status.contains("ranks")) return health;
+  for (const Json& rank : status["ranks"]) {
+    Json shown = Json::object();
+    for (const char* key : {"rank", "machine", "state", "last_error"}) shown[key] = rank.value(key, Json(nullptr));
+    health["ranks"].push_back(std::move(shown));
+  }
+  return health;
+}
+
 api::Options api_options(const ServeOptions& options, const cluster::Cluster& cluster, const std::atomic<bool>& draining) {
   api::Options api;
   api.api_keys = collect_api_keys(options);
@@ -157,7 +174,7 @@ api::Options api_options(const ServeOptions& options, const cluster::Cluster& cl
   if (options.reasoning_field == "both") api.reasoning_field = api::ReasoningField::kBoth;
   api.version = {{"version", TANDEM_VERSION}, {"torch", TANDEM_TORCH_VERSION}, {"link_protocol", link::kProtocolVersion}};
   api.cluster = [&cluster] { return cluster.status(); };
-  api.health_detail = [&cluster] { return cluster.status(); };
+  api.health_detail = [&cluster] { return health_of(cluster); };
   api.unready_reason = [&cluster, &draining]() -> std::string {
     if (draining) return "the server is shutting down";
     const step::RunnerInfo info = cluster.info();

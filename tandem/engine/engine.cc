@@ -119,6 +119,7 @@ class Engine::Impl {
   void take_mail();
   void follow_generation();
   void submit_plans();
+  void note_scheduled(step::SequenceId sequence, Clock::TimePoint now);
   void handle(const step::StepOutcome& outcome);
   void deliver(std::vector<SequenceEvent> events);
   void cancel(const Cancellation& cancellation);
@@ -278,9 +279,21 @@ void Engine::Impl::submit_plans() {
   while (generation_ && static_cast<int>(in_flight_.size()) < runner_.depth()) {
     const auto plan = scheduler_.schedule();
     if (!plan) return;
-    in_flight_.push_back({plan->number, clock_.now()});
+    const auto now = clock_.now();
+    in_flight_.push_back({plan->number, now});
+    for (const step::OpenSequence& open : plan->open) note_scheduled(open.sequence, now);
     runner_.submit(*plan);
   }
+}
+
+// The queue's time ends with the first plan that has a row of the request; a preempted one keeps its first moment.
+void Engine::Impl::note_scheduled(step::SequenceId sequence, Clock::TimePoint now) {
+  const auto request = scheduler_.request_of(sequence);
+  const auto it = request ? requests_.find(*request) : requests_.end();
+  if (it == requests_.end()) return;
+  it->second.stream->update_stats([&](RequestStats& stats) {
+    if (stats.first_scheduled == Clock::TimePoint{}) stats.first_scheduled = now;
+  });
 }
 
 void Engine::Impl::handle(const step::StepOutcome& outcome) {

@@ -102,7 +102,10 @@ TEST_F(EngineTest, streams_tokens_until_max_tokens) {
   EXPECT_FALSE(events[1].finish);
   EXPECT_EQ(events[2].finish, FinishReason::kLength);
   EXPECT_TRUE(ticket.is_done());
-  EXPECT_EQ(ticket.stats().num_output_tokens, 3);
+  const RequestStats stats = ticket.stats();
+  EXPECT_EQ(stats.num_output_tokens, 3);
+  EXPECT_LE(stats.submitted, stats.first_scheduled);
+  EXPECT_LE(stats.first_scheduled, stats.first_token);
 }
 
 TEST_F(EngineTest, every_choice_of_n_ends) {

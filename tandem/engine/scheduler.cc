@@ -213,6 +213,12 @@ std::vector<SequenceEvent> Scheduler::apply(const step::StepResult& result, std:
   return events;
 }
 
+std::optional<std::uint64_t> Scheduler::request_of(step::SequenceId sequence) const {
+  const auto it = open_.find(sequence);
+  if (it == open_.end()) return std::nullopt;
+  return it->second->request;
+}
+
 TokenEvent Scheduler::append(Sequence& sequence, const step::TokenResult& token) {
   sequence.ids.push_back(token.id);
   TokenEvent event{.choice = sequence.choice, .token = token};

@@ -65,6 +65,8 @@ class Scheduler {
   /// Accounts for the oldest plan in flight, which took `elapsed`; throws Error{kInternal} when the result is not its.
   std::vector<SequenceEvent> apply(const step::StepResult& result, std::chrono::nanoseconds elapsed);
 
+  /// Whose sequence a plan just opened; nullopt when it has ended since.
+  std::optional<std::uint64_t> request_of(step::SequenceId sequence) const;
   std::int32_t num_running() const { return static_cast<std::int32_t>(running_.size()); }
   std::int32_t num_waiting() const { return static_cast<std::int32_t>(waiting_.size()); }
   std::int32_t num_blocks() const { return pool_.num_blocks(); }
