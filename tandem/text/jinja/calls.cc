@@ -196,8 +196,8 @@ Value Interpreter::get_attribute(const Value& value, std::string_view name) {
     return found != nullptr ? *found : missing_attribute(value, name);
   }
   if (value.is(Kind::kLoop)) return loop_attribute(static_cast<LoopObject&>(*value.object()), name);
-  if (value.is(Kind::kTuple) && value.list().name == kGroupName && (name == "grouper" || name == "list")) {
-    return value.list().items[name == "grouper" ? 0 : 1];
+  if (value.is(Kind::kTuple) && std::string_view(value.list().name) == kGroupName) {
+    if (name == "grouper" || name == "list") return value.list().items[name == "grouper" ? 0 : 1];
   }
   if (value.is(Kind::kMacro) && name == "name") {
     return heap_.string(static_cast<MacroObject&>(*value.object()).definition->spelling);

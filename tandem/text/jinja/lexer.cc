@@ -123,12 +123,12 @@ class Lexer {
   }
 
   void lex_comment() {
-    for (std::size_t i = source_.find("#}", place_ + 2); i != kNone; i = source_.find("#}", i + 1)) {
-      const bool has_sign = i > place_ + 2 && (source_[i - 1] == '-' || source_[i - 1] == '+');
-      advance(match_close(has_sign ? i - 1 : i, "#}", /*plus_allowed=*/true, /*trim=*/true));
-      return;
-    }
-    fail_here("a comment is never closed");
+    std::size_t body = place_ + 2;
+    if (body < source_.size() && (source_[body] == '-' || source_[body] == '+')) ++body;
+    const std::size_t close = source_.find("#}", body);
+    if (close == kNone) fail_here("a comment is never closed");
+    const bool has_sign = close > body && (source_[close - 1] == '-' || source_[close - 1] == '+');
+    advance(match_close(has_sign ? close - 1 : close, "#}", /*plus_allowed=*/true, /*trim=*/true));
   }
 
   void lex_raw(std::size_t body) {
