@@ -1,5 +1,5 @@
-// An object type for JSON that keeps the order in which keys came and still finds a key in logarithmic time. Used by
-// tandem::Json: chat templates print a request's tools in the client's order.
+// An object type for JSON that keeps the order in which keys came and still finds a key in logarithmic time.
+// Used by tandem::Json: chat templates print a request's tools in the client's order.
 #pragma once
 
 #include <algorithm>
@@ -17,8 +17,8 @@
 
 namespace tandem {
 
-/// What nlohmann::basic_json asks of its ObjectType, with string-like keys. nlohmann's own ordered_map looks keys up one by
-/// one, so a request with 100,000 keys in one object would hold a thread for a minute.
+/// What nlohmann::basic_json asks of its ObjectType, with string-like keys. nlohmann's own ordered_map looks
+/// keys up one by one, so a request with 100,000 keys in one object would hold a thread for a minute.
 template <typename Key, typename T, typename Compare = std::less<>, typename Allocator = std::allocator<void>>
 class InsertionOrderedMap {
  public:
@@ -36,7 +36,8 @@ class InsertionOrderedMap {
   using const_reference = const value_type&;
 
   InsertionOrderedMap() = default;
-  InsertionOrderedMap(std::initializer_list<value_type> items) : InsertionOrderedMap(items.begin(), items.end()) {}
+  InsertionOrderedMap(std::initializer_list<value_type> items)
+      : InsertionOrderedMap(items.begin(), items.end()) {}
   template <typename Iterator>
   InsertionOrderedMap(Iterator first, Iterator last) {
     insert(first, last);

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 
 #include "tandem/base/error.h"
 
@@ -32,9 +32,9 @@ TEST(Json, an_object_of_many_keys_is_read_in_little_time) {
   std::string text = "{";
   for (int i = 0; i < 200'000; ++i) text += "\"" + std::to_string(i) + "\":0,";
   text += "\"end\":1}";
-  const auto begin = std::chrono::steady_clock::now();
+  const std::clock_t begin = std::clock();  // not wall time: the machine may have other work
   EXPECT_EQ(parse_json(text, "test").size(), 200'001u);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
+  EXPECT_LT(std::clock() - begin, 10 * CLOCKS_PER_SEC);
 }
 
 TEST(Json, refuses_depth_and_size_beyond_the_limits) {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <pthread.h>
 
-#include <chrono>
+#include <ctime>
 #include <functional>
 #include <string>
 
@@ -56,6 +56,9 @@ std::string outcome(const std::string& source) {
   return result;
 }
 
+/// Not wall time: the machine may have other work.
+double processor_time_s() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+
 struct Hostile {
   const char* name;
   std::string source;
@@ -65,9 +68,9 @@ struct Hostile {
 class HostileTemplate : public testing::TestWithParam<Hostile> {};
 
 TEST_P(HostileTemplate, ends_in_an_error) {
-  const auto begin = std::chrono::steady_clock::now();
+  const double begin_s = processor_time_s();
   EXPECT_THAT(outcome(GetParam().source), testing::HasSubstr(GetParam().expected));
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
+  EXPECT_LT(processor_time_s() - begin_s, 20);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -191,12 +194,12 @@ TEST(Limits, a_message_of_a_megabyte_takes_little_time) {
       "'<|im_end|>' }}"
       "{% if '</think>' in m.content %}{{ m.content.split('</think>')[-1].lstrip('\n') }}{% endif %}"
       "{{ m.content[:-1] | length }}{{ m | tojson }}{% endfor %}");
-  const auto begin = std::chrono::steady_clock::now();
+  const double begin_s = processor_time_s();
   Interpreter interpreter(tree, {}, 0);
   const Json messages = {{{"role", "user"}, {"content", content}}};
   interpreter.set_global("messages", interpreter.heap().from_json(messages));
   EXPECT_GT(interpreter.render().size(), 2 * content.size());
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
+  EXPECT_LT(processor_time_s() - begin_s, 2);
 }
 
 }  // namespace

@@ -126,7 +126,10 @@ Value add_strings(Heap& heap, const Text& a, const Text& b) {
 }
 
 Value add_lists(Heap& heap, const Value& a, const Value& b) {
-  std::vector<Value> items = a.list().items;
+  heap.spend((a.list().items.size() + b.list().items.size()) / 4);
+  std::vector<Value> items;
+  items.reserve(a.list().items.size() + b.list().items.size());
+  items.insert(items.end(), a.list().items.begin(), a.list().items.end());
   items.insert(items.end(), b.list().items.begin(), b.list().items.end());
   // A list that the template puts together is its own; the items keep their origins.
   return a.is(Kind::kTuple) ? heap.tuple(std::move(items)) : heap.list(std::move(items));

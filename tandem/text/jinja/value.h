@@ -150,7 +150,7 @@ struct Dict : Object {
 struct Budget {
   std::uint64_t steps = 10'000'000;
   std::size_t max_text_bytes = 16 << 20;     ///< of any one string, the output included
-  std::size_t memory_bytes = 1u << 30;       ///< all that is ever allocated
+  std::size_t memory_bytes = 256u << 20;   ///< all that is ever allocated
 };
 
 /// Owns every value of one rendering, and counts its cost.
