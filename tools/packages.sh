@@ -166,7 +166,10 @@ install_torch() {  # requirement
   index=$(torch_index "$1")
   # pip takes a CPU build for the plain release, and would keep it.
   [ "${TANDEM_CUDA:-0}" != 1 ] || ${PIP:-.venv/bin/python -m pip} uninstall --quiet --yes torch
-  ${PIP:-.venv/bin/python -m pip} install --quiet --retries 2 --timeout 30 ${index:+--extra-index-url "$index"} "$1" numpy
+  # Only torch itself is looked for in PyTorch's index: asking it for each of the twenty packages that torch needs took two
+  # minutes where it cannot be reached.
+  ${PIP:-.venv/bin/python -m pip} install --quiet --no-deps --retries 2 --timeout 30 ${index:+--extra-index-url "$index"} "$1"
+  ${PIP:-.venv/bin/python -m pip} install --quiet "$1" numpy
   accept_torch "$1"
 }
 

@@ -76,7 +76,8 @@ CPU, CUDA, MAC = f"{TORCH}+cpu none", f"{TORCH}+cu130 13.0", f"{TORCH} none"
 def test_linux_takes_the_cpu_build_from_pytorch_s_index(pip, machine):
     done, installs, _ = pip("Linux", machine, CPU)
     assert done.returncode == 0, done.stderr
-    assert len(installs) == 1
+    assert len(installs) == 2 and "--no-deps" in installs[0]
+    assert "index-url" not in installs[1], "what torch needs comes from the usual index"
     words = installs[0].split()
     assert f"torch=={TORCH}+cpu" in words
     assert words[words.index("--extra-index-url") + 1] == CPU_INDEX
@@ -296,7 +297,7 @@ def test_setup_says_what_it_will_do_then_does_it_once(shell, checkout):
     assert f"torch=={TORCH}+cpu" in plan and CPU_INDEX in plan and "build tandem in build/" in plan
     assert calls[0].startswith("sudo apt-get update")
     assert calls[1].startswith("sudo env DEBIAN_FRONTEND=noninteractive apt-get install")
-    assert any(f"pip install --quiet --retries 2 --timeout 30 --extra-index-url {CPU_INDEX} torch=={TORCH}+cpu" in c for c in calls)
+    assert any(f"pip install --quiet --no-deps --retries 2 --timeout 30 --extra-index-url {CPU_INDEX} torch=={TORCH}+cpu" in c for c in calls)
     assert not any("requirements.txt" in call for call in calls), "a demo needs no test requirements"
     assert "gtest" not in plan
 
