@@ -16,6 +16,7 @@
 #include "tandem/base/log.h"
 #include "tandem/base/strings.h"
 #include "tandem/cli/exit_codes.h"
+#include "tandem/cli/host_port.h"
 #include "tandem/cli/signals.h"
 #include "tandem/cli/verbs.h"
 #include "tandem/cluster/agent.h"
@@ -34,29 +35,6 @@ struct JoinOptions {
   bool secret_from_stdin = false;
   bool end_with_stdin = false;     ///< over ssh: the agent ends when its stdin closes
 };
-
-struct HostPort {
-  std::string host;
-  std::uint16_t port = link::kDefaultPort;
-};
-
-HostPort parse_host_port(const std::string& text) {
-  const auto port_of = [&](const std::string& digits) {
-    const auto port = parse_int(digits);
-    if (!port || *port < 1 || *port > 65535) throw Error(Code::kInvalidArgument, "join " + text + ": " + digits + " is not a port");
-    return static_cast<std::uint16_t>(*port);
-  };
-  if (!text.empty() && text.front() == '[') {
-    const std::size_t end = text.find(']');
-    if (end == std::string::npos) throw Error(Code::kInvalidArgument, "join " + text + ": the bracket is not closed");
-    HostPort result{text.substr(1, end - 1)};
-    if (end + 1 < text.size() && text[end + 1] == ':') result.port = port_of(text.substr(end + 2));
-    return result;
-  }
-  const std::size_t colon = text.find(':');
-  if (colon == std::string::npos || text.find(':', colon + 1) != std::string::npos) return {text};  // a bare IPv6 address
-  return {text.substr(0, colon), port_of(text.substr(colon + 1))};
-}
 
 // Reads a line from the terminal without showing it.
 std::string ask_without_echo(const std::string& question) {

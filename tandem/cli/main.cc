@@ -20,7 +20,7 @@ int run(int argc, char** argv) {
       {"serve", tandem::cli::add_serve(app)},   {"join", tandem::cli::add_join(app)},
       {"status", tandem::cli::add_status(app)}, {"secret", tandem::cli::add_secret(app)},
       {"chat", tandem::cli::add_chat(app)},     {"resolve", tandem::cli::add_resolve(app)},
-      {"version", tandem::cli::add_version(app)},
+      {"doctor", tandem::cli::add_doctor(app)}, {"version", tandem::cli::add_version(app)},
   };
   try {
     app.parse(argc, argv);

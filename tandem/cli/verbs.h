@@ -19,6 +19,7 @@ Verb add_status(CLI::App& app);
 Verb add_secret(CLI::App& app);
 Verb add_chat(CLI::App& app);
 Verb add_resolve(CLI::App& app);
+Verb add_doctor(CLI::App& app);
 Verb add_version(CLI::App& app);
 
 }  // namespace tandem::cli

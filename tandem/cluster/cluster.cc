@@ -1,10 +1,7 @@
 #include "tandem/cluster/cluster.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <condition_variable>
-#include <cstdlib>
 #include <deque>
 #include <map>
 #include <mutex>
@@ -16,9 +13,11 @@
 #include "tandem/base/log.h"
 #include "tandem/base/strings.h"
 #include "tandem/cluster/agent.h"
+#include "tandem/cluster/doctor_service.h"
 #include "tandem/cluster/generation_store.h"
 #include "tandem/cluster/peer.h"
 #include "tandem/cluster/plan_deadlines.h"
+#include "tandem/cluster/private_folder.h"
 #include "tandem/cluster/slice_server.h"
 #include "tandem/cluster/status.h"
 #include "tandem/step/codec.h"
@@ -33,25 +32,6 @@ using SteadyTime = std::chrono::steady_clock;
 
 constexpr milliseconds kTick{200};
 constexpr seconds kWaitingLine{10};
-
-// A folder that only we can enter, for the socket of local agents and stages.
-class PrivateFolder {
- public:
-  PrivateFolder() {
-    const char* base = std::getenv("TMPDIR");
-    std::string pattern = std::string(base != nullptr && *base != '\0' ? base : "/tmp") + "/tandem-XXXXXX";
-    if (::mkdtemp(pattern.data()) == nullptr) throw Error(Code::kIo, "cannot make a folder " + pattern + ": " + errno_text(errno));
-    path_ = pattern;
-  }
-  ~PrivateFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 }  // namespace
 
@@ -120,6 +100,7 @@ class Cluster::Impl : public Outbox {
   const ClusterOptions options_;
   PrivateFolder folder_;
   SliceServer slices_;
+  DoctorService doctors_{options_.local_agent.address};
   std::vector<std::unique_ptr<link::Listener>> listeners_;
   std::uint16_t port_ = 0;
   std::atomic<bool> stopping_ = false;
@@ -349,7 +330,8 @@ void Cluster::Impl::accept(link::Listener& listener, bool is_local) {
 void Cluster::Impl::admit(link::Link link, bool is_local) {
   const link::Identity& peer = link.peer();
   const std::string mismatch = link::mismatch(link::this_identity(link::Role::kHead), peer, options_.coordinator.has_local_rank);
-  if (!mismatch.empty()) {
+  // A doctor comes to find out what differs, and says so itself.
+  if (!mismatch.empty() && peer.role != link::Role::kDoctor) {
     log::warn("{} ({}) is refused: {}", peer.name, link.peer_address(), mismatch);
     link.send(static_cast<std::uint8_t>(Message::kRefused), encode_message(link::Refused{.reason = mismatch}));
     return;
@@ -374,7 +356,7 @@ void Cluster::Impl::admit(link::Link link, bool is_local) {
       helpers_.emplace_back([this, moved = std::make_shared<link::Link>(std::move(link))] { serve_weights(std::move(*moved)); });
       return;
     }
-    case link::Role::kDoctor: return;   // the proof was all that it came for
+    case link::Role::kDoctor: doctors_.serve(std::move(link)); return;
     case link::Role::kHead: throw Error(Code::kCorrupt, "another head connected to this one");
   }
 }

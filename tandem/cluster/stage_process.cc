@@ -8,11 +8,14 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
+#include <future>
 #include <utility>
 
 #include "tandem/base/error.h"
 #include "tandem/base/program_path.h"
+#include "tandem/base/strings.h"
 
 extern char** environ;
 
@@ -72,8 +75,10 @@ void StageProcess::spawn() {
   posix_spawnattr_setpgroup(&plan.attributes, 0);
   posix_spawnattr_setflags(&plan.attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   std::string program = options_.program.string();
-  char* arguments[] = {program.data(), nullptr};
-  const int error = ::posix_spawn(&pid_, program.c_str(), &plan.actions, &plan.attributes, arguments, environ);
+  std::vector<char*> arguments{program.data()};
+  for (std::string& argument : options_.arguments) arguments.push_back(argument.data());
+  arguments.push_back(nullptr);
+  const int error = ::posix_spawn(&pid_, program.c_str(), &plan.actions, &plan.attributes, arguments.data(), environ);
   if (error != 0) throw Error(Code::kIo, "cannot start " + program + ": " + errno_text(error));
   input_ = std::move(input);
   output_ = std::move(output);
@@ -130,6 +135,18 @@ void StageProcess::kill() {
 std::filesystem::path find_stage_program() {
   if (const char* given = std::getenv("TANDEM_STAGE"); given != nullptr && *given != '\0') return given;
   return program_path().parent_path() / "tandem-stage";
+}
+
+std::string stage_version(const std::filesystem::path& program) {
+  std::promise<std::vector<std::string>> lines;
+  auto printed = lines.get_future();
+  StageProcess::Options options{.program = program, .arguments = {"--version"}};
+  options.on_exit = [&lines](const StageExit& exit) { lines.set_value(exit.last_lines); };
+  const StageProcess process(std::move(options));
+  if (printed.wait_for(std::chrono::seconds(20)) != std::future_status::ready) {
+    throw Error(Code::kDeadlineExceeded, program.string() + " --version did not end within 20 s");
+  }
+  return join(printed.get(), " ");
 }
 
 }  // namespace tandem::cluster

@@ -28,6 +28,7 @@ class StageProcess {
 
   struct Options {
     std::filesystem::path program;
+    std::vector<std::string> arguments;                  ///< a stage takes none
     std::string first_line;                              ///< configuration with the secret; without the newline
     std::function<void(const std::string&)> on_line;     ///< each line of stderr; on the watching thread
     std::function<void(const StageExit&)> on_exit;       ///< once; on the watching thread
@@ -58,5 +59,8 @@ class StageProcess {
 
 /// tandem-stage beside the running program; $TANDEM_STAGE overrides it.
 std::filesystem::path find_stage_program();
+/// What `PROGRAM --version` prints, lines joined by blanks. Throws Error{kIo} when it cannot be started, Error{kDeadlineExceeded}
+/// when it takes longer than 20 s.
+std::string stage_version(const std::filesystem::path& program);
 
 }  // namespace tandem::cluster

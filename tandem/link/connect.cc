@@ -41,20 +41,13 @@ std::string what_to_do(Code code) {
 
 /// Throws Error{kUnavailable} with the cause.
 UniqueFd connect_socket(const SocketAddress& address, std::chrono::milliseconds timeout) {
-  UniqueFd socket = open_socket(address.family(), SOCK_STREAM);
-  tune_connection(socket.get(), address.family());
-  if (::connect(socket.get(), address.get(), address.size) == 0) return socket;
-  // A unix socket whose queue is full says EAGAIN and is not connecting; TCP says EINPROGRESS.
-  if (errno != EINPROGRESS && errno != EINTR) throw Error(Code::kUnavailable, cause_of(errno));
-  if (!wait_writable(socket.get(), std::chrono::steady_clock::now() + timeout)) {
+  Attempt attempt = try_connect(address, std::chrono::steady_clock::now() + timeout);
+  if (attempt.failure == kTimedOutHere) {
     throw Error(Code::kUnavailable, format("timed out after %.1f s: the machine is off, or a firewall drops the connection",
                                            to_seconds(timeout)));
   }
-  int failure = 0;
-  socklen_t size = sizeof(failure);
-  ::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &failure, &size);
-  if (failure != 0) throw Error(Code::kUnavailable, cause_of(failure));
-  return socket;
+  if (attempt.failure != 0) throw Error(Code::kUnavailable, cause_of(attempt.failure));
+  return std::move(attempt.socket);
 }
 
 void write_all(int fd, std::span<const std::uint8_t> bytes, TimePoint deadline) {

@@ -29,12 +29,6 @@ constexpr int kMaxAcceptsPerTurn = 8;
 /// Proved links that nobody has taken yet.
 constexpr std::size_t kMaxWaiting = 64;
 
-std::uint16_t port_of(const SocketAddress& address) {
-  if (address.family() == AF_INET) return ntohs(reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_port);
-  if (address.family() == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_port);
-  return 0;
-}
-
 std::string unix_path(const SocketAddress& address) {
   return reinterpret_cast<const sockaddr_un*>(&address.storage)->sun_path;
 }

@@ -9,8 +9,12 @@ TANDEM_FIELDS(StageCounters, steps, tokens, compute_s, wait_s, wire_s, wire_byte
 TANDEM_FIELDS(HeartbeatMessage, sequence, echo, held_ms, counters)
 TANDEM_FIELDS(Refused, reason)
 TANDEM_FIELDS(LogLines, stage, level, lines)
-TANDEM_FIELDS(AgentHello, machine, instance, cpu, device, address, interface, memory_budget_bytes, memory_total_bytes,
+TANDEM_FIELDS(AgentHello, machine, machine_id, instance, cpu, device, address, interface, memory_budget_bytes, memory_total_bytes,
               read_gb_s, num_threads, preferred_rank, num_stages)
+TANDEM_FIELDS(DoctorSend, duration_ms)
+TANDEM_FIELDS(DoctorBulkEnd, bytes, seconds)
+TANDEM_FIELDS(DoctorMeeting, address, port, token, failure)
+TANDEM_FIELDS(DoctorReached, failure)
 TANDEM_FIELDS(AgentWelcome, head_version, model)
 TANDEM_FIELDS(StartStage, stage, deployment, rank, num_threads, device, ops, kernels)
 TANDEM_FIELDS(StopStage, stage, reason)
@@ -47,6 +51,12 @@ std::size_t max_payload_bytes(std::uint8_t type) {
     case Message::kLoaded:
     case Message::kSliceProgress:
     case Message::kSliceEnd:
+    case Message::kDoctorEcho:
+    case Message::kDoctorBulkEnd:
+    case Message::kDoctorSend:
+    case Message::kDoctorListen:
+    case Message::kDoctorReach:
+    case Message::kDoctorReached:
       return 4 << 10;
     case Message::kRefused:
     case Message::kAgentHello:
@@ -65,6 +75,8 @@ std::size_t max_payload_bytes(std::uint8_t type) {
     case Message::kLogLines:
     case Message::kStageExited:
       return 1 << 20;
+    case Message::kDoctorBulk:
+      return kDoctorBulkBytes;
     case Message::kPrepareSlice:
     case Message::kSliceRequest:
       return 16 << 20;
@@ -122,6 +134,10 @@ TANDEM_MESSAGE(HeartbeatMessage)
 TANDEM_MESSAGE(Refused)
 TANDEM_MESSAGE(LogLines)
 TANDEM_MESSAGE(AgentHello)
+TANDEM_MESSAGE(DoctorSend)
+TANDEM_MESSAGE(DoctorBulkEnd)
+TANDEM_MESSAGE(DoctorMeeting)
+TANDEM_MESSAGE(DoctorReached)
 TANDEM_MESSAGE(AgentWelcome)
 TANDEM_MESSAGE(StartStage)
 TANDEM_MESSAGE(StopStage)

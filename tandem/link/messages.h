@@ -12,7 +12,7 @@
 
 namespace tandem::link {
 
-/// The type byte of a frame. H head, A agent, S stage, W the agent's weights connection.
+/// The type byte of a frame. H head, A agent, S stage, W the agent's weights connection, D doctor.
 enum class Message : std::uint8_t {
   kHeartbeat = 1,       ///< both ways, every 500 ms: HeartbeatMessage
   kRefused = 2,         ///< H→any: Refused; the link is closed after it
@@ -47,12 +47,21 @@ enum class Message : std::uint8_t {
   kSliceRequest = 64,   ///< W→H, first frame
   kPiece = 65,          ///< H→W, binary: u32 index, 32 bytes SHA-256, the bytes
   kSliceEnd = 66,       ///< H→W
+
+  kDoctorEcho = 80,     ///< D→H, any bytes; answered by the same
+  kDoctorBulk = 81,     ///< both ways, any bytes: filler whose pace is measured
+  kDoctorBulkEnd = 82,  ///< ends a run of kDoctorBulk; D→H's is answered by one with what arrived: DoctorBulkEnd
+  kDoctorSend = 83,     ///< D→H: send kDoctorBulk for a while: DoctorSend
+  kDoctorListen = 84,   ///< D→H: take one plain connection on a free port: DoctorMeeting; answered by one with the port
+  kDoctorReach = 85,    ///< D→H: connect plainly to this: DoctorMeeting; answered by kDoctorReached
+  kDoctorReached = 86,  ///< H→D: DoctorReached
 };
 
 /// The largest payload of each type; 0 for an unknown one. The FrameLimit of every link.
 std::size_t max_payload_bytes(std::uint8_t type);
 
 inline constexpr std::size_t kPieceBytes = 4 << 20;
+inline constexpr std::size_t kDoctorBulkBytes = 1 << 20;
 
 /// Where a stage's time went since it started; ever growing, so that a lost beat loses nothing.
 struct StageCounters {
@@ -79,6 +88,7 @@ struct LogLines {
 /// One machine introduces itself.
 struct AgentHello {
   std::string machine;             ///< host name
+  std::string machine_id;          ///< equal for whoever shares this machine's memory; "": the host name stands for it
   std::string instance;            ///< random, new at each start of the agent; tells a restart from a second link
   std::string cpu;                 ///< "AMD EPYC", for people
   std::string device;              ///< what --device chose here: cpu, mps, cuda
@@ -90,6 +100,17 @@ struct AgentHello {
   std::int32_t preferred_rank = -1;///< RANK, when started by torchrun's variables
   std::int32_t num_stages = 1;     ///< stages it may run for one deployment (--local N)
 };
+
+struct DoctorSend { std::int32_t duration_ms = 1000; };   ///< at most 2,000
+struct DoctorBulkEnd { std::uint64_t bytes = 0; double seconds = 0; };
+/// A plain TCP connection between the two machines, as Gloo makes them: whoever connects sends the token and gets it back.
+struct DoctorMeeting {
+  std::string address;             ///< who listens; in kDoctorListen "" asks for the head's own choice
+  std::uint16_t port = 0;          ///< ephemeral
+  std::string token;               ///< 32 hexadecimal digits, chosen by the doctor
+  std::string failure;             ///< in answers: why nobody listens there
+};
+struct DoctorReached { std::string failure; };            ///< "" when the token came back
 
 struct AgentWelcome { std::string head_version; std::string model; };
 

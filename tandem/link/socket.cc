@@ -85,6 +85,12 @@ std::string to_text(const SocketAddress& address) {
   return std::string(is_mapped ? text.substr(kMapped.size()) : text);
 }
 
+std::uint16_t port_of(const SocketAddress& address) {
+  if (address.family() == AF_INET) return ntohs(reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_port);
+  if (address.family() == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_port);
+  return 0;
+}
+
 SocketAddress local_address_of(int fd) {
   SocketAddress address;
   address.size = sizeof(address.storage);
@@ -108,6 +114,19 @@ void tune_connection(int fd, int family) {
   ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
   ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
   set_keepalive_idle(fd, 10);
+}
+
+Attempt try_connect(const SocketAddress& address, TimePoint deadline) {
+  UniqueFd socket = open_socket(address.family(), SOCK_STREAM);
+  tune_connection(socket.get(), address.family());
+  if (::connect(socket.get(), address.get(), address.size) == 0) return {std::move(socket), 0};
+  // A unix socket whose queue is full says EAGAIN and is not connecting; TCP says EINPROGRESS.
+  if (errno != EINPROGRESS && errno != EINTR) return {UniqueFd(), errno};
+  if (!wait_writable(socket.get(), deadline)) return {UniqueFd(), kTimedOutHere};
+  int failure = 0;
+  socklen_t size = sizeof(failure);
+  ::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &failure, &size);
+  return {std::move(socket), failure};
 }
 
 int poll_timeout_ms(TimePoint deadline) {

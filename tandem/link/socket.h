@@ -33,6 +33,8 @@ struct SocketAddress {
 std::vector<SocketAddress> resolve(const std::string& host, std::uint16_t port);
 /// "192.168.1.7", "fe80::1%en0"; an IPv4 address inside IPv6 as IPv4; "unix" for a unix socket.
 std::string to_text(const SocketAddress& address);
+/// The TCP port; 0 for a unix socket.
+std::uint16_t port_of(const SocketAddress& address);
 SocketAddress local_address_of(int fd);
 SocketAddress peer_address_of(int fd);
 
@@ -45,6 +47,14 @@ int send_flags();
 /// Small frames leave at once, and a peer whose machine is gone is noticed also on an idle connection. Nothing for unix
 /// sockets.
 void tune_connection(int fd, int family);
+struct Attempt {
+  UniqueFd socket;      ///< non-blocking, tuned; only when `failure` is 0
+  int failure = 0;      ///< errno of connect, or kTimedOutHere
+};
+/// The deadline passed before the system itself gave up.
+inline constexpr int kTimedOutHere = -1;
+/// A stream connection to one address.
+Attempt try_connect(const SocketAddress& address, TimePoint deadline);
 /// What to check on this system when a connection finds no route; "" where nothing is special.
 std::string no_route_hint();
 
