@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -39,6 +41,7 @@ constexpr std::int32_t kMaxStepTokens = 2048;
 
 struct LoadedModel {
   std::string name;
+  std::string hub_name;   ///< org/name as it was asked for; "" for a folder, which other machines do not have
   checkpoint::Checkpoint checkpoint;
   std::shared_ptr<const text::Tokenizer> tokenizer;
   std::shared_ptr<const text::ChatTemplate> chat_template;
@@ -59,7 +62,7 @@ LoadedModel load(const ServeOptions& options) {
     throw Error(Code::kInvalidArgument, "which model? For example: tandem serve demo, or tandem serve ./my-llama-folder");
   }
   const hub::LocalModel found = hub::resolve(options.model, hub::default_places());
-  LoadedModel model{.name = found.name, .checkpoint = checkpoint::Checkpoint::open(found.folder), .tokenizer = {}, .chat_template = {}};
+  LoadedModel model{.name = found.name, .hub_name = found.commit.empty() ? "" : options.model, .checkpoint = checkpoint::Checkpoint::open(found.folder), .tokenizer = {}, .chat_template = {}};
   model.tokenizer = std::make_shared<text::Tokenizer>(text::Tokenizer::load(found.folder));
   const std::string& type = model.checkpoint.config().model_type;
   model.has_builtin_template = options.chat_template.empty() && text::ChatTemplate::load(found.folder) == nullptr;
@@ -73,6 +76,7 @@ cluster::ClusterOptions cluster_options(const ServeOptions& options, const Loade
   cluster::ClusterOptions cluster;
   cluster.secret = secret;
   cluster.model = model.name;
+  cluster.hub_name = model.hub_name;
   cluster.port = options.link_port;
   cluster.stage_program = cluster::find_stage_program();
   cluster.cache_folder = cache_folder();
@@ -188,12 +192,31 @@ void print_join_lines(const cluster::Cluster& cluster, const ServeOptions& optio
   const std::string port = cluster.port() == link::kDefaultPort ? "" : ":" + std::to_string(cluster.port());
   std::fprintf(stderr, "On the other machine, by whichever of these addresses it reaches this one:\n");
   for (const link::InterfaceAddress& local : link::local_addresses()) {
-    if (!options.machine.address.empty() && local.address != cluster.status().value("address", local.address)) continue;
+    if (!options.machine.address.empty() && local.address != link::resolve_address_option(options.machine.address)) continue;
     const bool is_v6 = local.address.find(':') != std::string::npos;
     const std::string host = is_v6 && !port.empty() ? "[" + local.address + "]" : local.address;
     std::fprintf(stderr, "  tandem join %s%s      # %s\n", host.c_str(), port.c_str(), local.interface.c_str());
   }
   std::fprintf(stderr, "It asks for the secret, which `tandem secret` prints here.\n");
+}
+
+link::Secret find_secret(const MachineOptions& options) {
+  const char* given = std::getenv("TANDEM_SECRET");
+  if (given != nullptr && *given != '\0') return link::parse_secret(given);
+  return link::load_or_create_secret(secret_path(options.secret_file));
+}
+
+// `tandem secret --rotate` while the head runs: machines that join from now on need the new one.
+void follow_secret(cluster::Cluster& cluster, const MachineOptions& options, link::Secret& current) {
+  try {
+    const link::Secret now = find_secret(options);
+    if (now.bytes == current.bytes) return;
+    current = now;
+    cluster.set_secret(now);
+    log::info("the secret was renewed: machines that join from now on need the one that `tandem secret` prints");
+  } catch (const Error& e) {
+    log::debug("{}", e.what());   // half-written or gone: the old one stays
+  }
 }
 
 std::vector<std::string> listen(http::Server& server, const ServeOptions& options) {
@@ -223,17 +246,18 @@ void print_ready(const std::string& url, const std::string& model) {
   std::fprintf(stderr, "    -d '{\"messages\": [{\"role\": \"user\", \"content\": \"Hello! Can you explain what you are?\"}]}'\n");
 }
 
-// Ends at a signal (0) or when serving can never start (its error).
-int wait_for_end(const cluster::Cluster& cluster, const StopSignals& signals, const std::string& url, const std::string& model) {
+// Ends at a signal, or throws when serving can never start.
+void wait_for_end(cluster::Cluster& cluster, const StopSignals& signals, const ServeOptions& options, link::Secret secret,
+                  const std::function<void()>& when_ready) {
   bool was_ready = false;
   while (signals.wait_until(SteadyTime::now() + milliseconds(200)) == 0) {
     if (const auto fatal = cluster.fatal()) throw *fatal;
+    follow_secret(cluster, options.machine, secret);
     if (!was_ready && cluster.info().state == step::RunnerInfo::State::kReady) {
       was_ready = true;
-      print_ready(url, model);
+      when_ready();
     }
   }
-  return kOk;
 }
 
 int serve(const ServeOptions& options) {
@@ -246,7 +270,7 @@ int serve(const ServeOptions& options) {
   collect_api_keys(options);
   std::fprintf(stderr, "tandem %s: opening %s\n", TANDEM_VERSION, options.model.c_str());
   const LoadedModel model = load(options);
-  const link::Secret secret = link::load_or_create_secret(secret_path(options.machine.secret_file));
+  const link::Secret secret = find_secret(options.machine);
 
   cluster::ClusterOptions wiring = cluster_options(options, model, nodes, secret);
   if (launcher.master_port != 0 && launcher.world_size > 1) wiring.port = launcher.master_port;
@@ -266,13 +290,13 @@ int serve(const ServeOptions& options) {
   log::info("API on {}; loading {}", join(urls, ", "), model.name);
   print_join_lines(cluster, options);
 
-  const int code = wait_for_end(cluster, signals, urls.front(), models.find("")->id);
+  wait_for_end(cluster, signals, options, secret, [&] { print_ready(urls.front(), models.find("")->id); });
   draining = true;
   log::info("draining: answers in flight have {} s", options.drain_s);
   const auto deadline = SteadyTime::now() + seconds(options.drain_s);
   engine->drain(seconds(options.drain_s));
   server.drain(std::max(milliseconds(500), std::chrono::duration_cast<milliseconds>(deadline - SteadyTime::now())));
-  return code;
+  return kOk;
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ std::int32_t positive(const std::string& text, const std::string& flag, const st
 
 void add_cluster_options(CLI::App& verb, ServeOptions& options) {
   verb.add_option("--local", options.local, "ranks on this machine")->check(CLI::Range(1, 64));
-  verb.add_option("--nodes", options.nodes, "machines in all, this one included: N, or N..M");
+  verb.add_option("--nodes", options.nodes, "machines that compute, this one included unless --no-local-rank: N, or N..M");
   verb.add_flag("--no-local-rank", options.no_local_rank, "this machine answers, others compute");
   verb.add_option("--link-port", options.link_port, "port on which other machines join")->capture_default_str();
   verb.add_option("--split", options.split, "layers of each rank, such as 12,20 (default: automatic)");

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "tandem/base/clock.h"
 #include "tandem/base/error.h"
 #include "tandem/base/hash.h"
 #include "tandem/base/log.h"
@@ -93,6 +94,7 @@ class Agent::Session {
   void on_exit(const std::string& stage, const StageExit& exit);
   void forget_ended_stages();
   void prepare_slice(link::PrepareSlice wanted);
+  void note_beat(std::uint64_t sequence);
   Bytes next_beat();
   std::string stage_configuration(const link::StartStage& start) const;
   template <typename T>
@@ -109,10 +111,10 @@ class Agent::Session {
   const std::atomic<bool>& stopping_;
   std::atomic<bool> ending_ = false;
   checkpoint::SliceCache cache_;
-  std::mutex mutex_;                        // guards ended_ and last_seen_
+  std::mutex mutex_;                        // guards what follows, up to stages_
   std::vector<std::string> ended_;
-  std::uint64_t beats_ = 0;
-  std::atomic<std::uint64_t> peer_beat_ = 0;
+  std::uint64_t beats_ = 0, peer_beat_ = 0;
+  SteadyTime::time_point peer_beat_received_{};
   std::map<std::string, Stage> stages_;     // session's thread only
   link::Heartbeat heartbeat_;
 };
@@ -127,7 +129,7 @@ void Agent::Session::say_hello() {
 void Agent::Session::handle(const link::Frame& frame) {
   switch (static_cast<Message>(frame.type)) {
     case Message::kHeartbeat:
-      peer_beat_ = link::decode_message<link::HeartbeatMessage>(frame.payload).sequence;
+      note_beat(link::decode_message<link::HeartbeatMessage>(frame.payload).sequence);
       break;
     case Message::kRefused:
       throw Error(Code::kMismatch, link::decode_message<link::Refused>(frame.payload).reason);
@@ -235,8 +237,17 @@ void Agent::Session::prepare_slice(link::PrepareSlice wanted) {
   });
 }
 
+void Agent::Session::note_beat(std::uint64_t sequence) {
+  std::lock_guard lock(mutex_);
+  peer_beat_ = sequence;
+  peer_beat_received_ = SteadyTime::now();
+}
+
 Bytes Agent::Session::next_beat() {
-  return encode_message(link::HeartbeatMessage{.sequence = ++beats_, .echo = peer_beat_});
+  std::lock_guard lock(mutex_);
+  link::HeartbeatMessage beat{.sequence = ++beats_, .echo = peer_beat_};
+  if (peer_beat_ > 0) beat.held_ms = to_seconds(SteadyTime::now() - peer_beat_received_) * 1e3;
+  return encode_message(beat);
 }
 
 Agent::Agent(AgentOptions options) : options_(std::move(options)) {}

@@ -22,7 +22,8 @@ namespace tandem::cluster {
 struct ClusterOptions {
   CoordinatorOptions coordinator;
   link::Secret secret;
-  std::string model;                        ///< its name, for people and for workers' Hub caches
+  std::string model;                        ///< its name, for people
+  std::string hub_name;                     ///< under which workers may have it in their own Hub caches; "": under none
   std::vector<std::string> listen_addresses;///< where agents reach the head; empty: nowhere (all ranks are here)
   std::uint16_t port = link::kDefaultPort;  ///< 0: any free one
   link::AgentHello local_agent;             ///< how this machine introduces itself

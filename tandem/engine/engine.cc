@@ -168,7 +168,7 @@ void Engine::Impl::validate(const GenerationRequest& request, const step::Runner
   }
   if (length >= capacity) {
     throw Error(Code::kInvalidArgument, "the prompt has " + std::to_string(length) + " tokens, and the KV memory holds " +
-                                            std::to_string(capacity) + " in all: shorten it or raise --kv-memory");
+                                            std::to_string(capacity) + " in all: shorten it or raise --memory");
   }
 }
 
