@@ -74,6 +74,7 @@ link::AgentHello describe_machine(const MachineOptions& options) {
   const cluster::SystemFacts facts = cluster::system_facts();
   link::AgentHello hello;
   hello.machine = facts.name;
+  hello.machine_id = facts.machine_id;
   hello.instance = random_name();
   hello.cpu = facts.cpu;
   hello.device = options.device;

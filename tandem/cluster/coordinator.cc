@@ -59,9 +59,23 @@ void Coordinator::agent_joined(AgentRecord agent, TimePoint now) {
                                    [&](const auto& entry) { return entry.second.hello.instance == agent.hello.instance; });
   if (before != agents_.end()) agent_lost(before->first, "it joined again over a new link", now);
   last_join_ = now;
+  if (agent.hello.machine_id.empty()) agent.hello.machine_id = agent.hello.machine;
+  agent.hello.machine = unambiguous_name(agent.hello);
   const AgentId id = agent.id;
   agents_[id] = std::move(agent);
   advance(now);
+}
+
+// Every Mac mini is called "Mac-mini" until somebody renames it.
+std::string Coordinator::unambiguous_name(const link::AgentHello& hello) const {
+  const auto is_anothers = [&](const std::string& name) {
+    return std::any_of(agents_.begin(), agents_.end(), [&](const auto& entry) {
+      return entry.second.hello.machine == name && entry.second.hello.machine_id != hello.machine_id;
+    });
+  };
+  std::string name = hello.machine;
+  for (int i = 2; is_anothers(name); ++i) name = hello.machine + "#" + std::to_string(i);
+  return name;
 }
 
 void Coordinator::agent_lost(AgentId agent, const std::string& why, TimePoint now) {
@@ -305,7 +319,8 @@ void Coordinator::plan_shares(const std::vector<const AgentRecord*>& members) {
   for (const AgentRecord* agent : members) {
     const int stages = agent->is_local ? options_.num_local_stages : 1;
     for (int i = 0; i < stages; ++i) {
-      request.ranks.push_back({agent->hello.machine, agent->hello.memory_budget_bytes, agent->hello.read_gb_s / stages});
+      request.ranks.push_back({agent->hello.machine, agent->hello.machine_id, agent->hello.memory_budget_bytes,
+                               agent->hello.read_gb_s / stages});
       owners.push_back(agent->id);
     }
   }
@@ -316,7 +331,7 @@ void Coordinator::plan_shares(const std::vector<const AgentRecord*>& members) {
   slots_.resize(plan.size());
   for (std::size_t rank = 0; rank < plan.size(); ++rank) {
     slots_[rank].plan = plan[rank];
-    slots_[rank].preferred_machine = plan[rank].machine;
+    slots_[rank].preferred_machine = request.ranks[rank].machine_id;
     slots_[rank].agent = owners[rank];
     slots_[rank].state = Slot::State::kAbsent;
   }
@@ -331,7 +346,7 @@ void Coordinator::assign_agents() {
     for (const AgentRecord* agent : candidates()) {
       const auto num_stages = std::count_if(slots_.begin(), slots_.end(), [&](const Slot& s) { return s.agent == agent->id; });
       const bool is_full = num_stages >= (agent->is_local ? options_.num_local_stages : 1);
-      const bool is_old = agent->hello.machine == slot.preferred_machine;
+      const bool is_old = agent->hello.machine_id == slot.preferred_machine;
       if (is_full || agent->hello.memory_budget_bytes < slot.plan.weight_bytes + kStageOverheadBytes) continue;
       if (chosen == nullptr || is_old) chosen = agent;
       if (is_old) break;

@@ -53,7 +53,7 @@ struct CoordinatorOptions {
 /// An agent that said hello.
 struct AgentRecord {
   AgentId id = 0;
-  link::AgentHello hello;
+  link::AgentHello hello;               ///< `machine` gets a suffix where two machines have one name: "mini", "mini#2"
   bool is_local = false;                ///< the head's own agent: opens the model folder itself
   std::string head_address;             ///< the head's end of its link; local ranks meet its ranks there
   TimePoint joined;
@@ -64,7 +64,7 @@ struct Slot {
   enum class State { kNoMachine, kAbsent, kStarting, kStopping, kIdle, kFormed, kReady, kDown };
   State state = State::kNoMachine;
   RankPlan plan;
-  std::string preferred_machine;        ///< who had it first; another may take it over
+  std::string preferred_machine;        ///< id of who had it first; another may take it over
   std::optional<AgentId> agent;
   std::string stage;                    ///< id of the present stage; "" when none
   std::string device, transport, kernels, address;
@@ -123,6 +123,7 @@ class Coordinator {
   void advance(TimePoint now);
   bool choose_members(TimePoint now);
   std::vector<const AgentRecord*> candidates() const;
+  std::string unambiguous_name(const link::AgentHello& hello) const;
   void plan_shares(const std::vector<const AgentRecord*>& members);
   void assign_agents();
   void start_stages(TimePoint now);

@@ -312,6 +312,48 @@ TEST_F(CoordinatorTest, the_context_is_lowered_to_what_the_memory_holds) {
   EXPECT_LT(coordinator_->info().max_model_len, 1 << 20);
 }
 
+TEST_F(CoordinatorTest, machines_of_one_name_are_told_apart_and_their_memory_is_not_shared) {
+  auto o = options(2);
+  o.sizes.layer_bytes.assign(8, 1536ull << 20);   // 12 GiB in all: two machines of 8 GiB, or nothing
+  make(o);
+  const auto add = [&](AgentId id, const std::string& machine_id) {
+    AgentRecord agent{.id = id, .is_local = id == 1, .head_address = "10.0.0.1", .joined = now_};
+    agent.hello.machine = "mini";
+    agent.hello.machine_id = machine_id;
+    agent.hello.instance = std::to_string(id);
+    agent.hello.memory_budget_bytes = 8ull << 30;
+    agent.hello.read_gb_s = 10;
+    coordinator_->agent_joined(agent, now_);
+    settle();
+  };
+  add(1, "one");
+  add(2, "two");
+  ASSERT_TRUE(is_ready()) << coordinator_->info().reason;
+  EXPECT_EQ(coordinator_->slots()[0].plan.machine, "mini");
+  EXPECT_EQ(coordinator_->slots()[1].plan.machine, "mini#2");
+  coordinator_->agent_lost(2, "unplugged", now_);
+  add(3, "two");
+  EXPECT_TRUE(is_ready()) << coordinator_->info().reason;
+  EXPECT_EQ(coordinator_->slots()[1].plan.machine, "mini#2");
+}
+
+TEST_F(CoordinatorTest, agents_on_one_machine_share_its_memory_and_its_name) {
+  auto o = options(2);
+  o.sizes.layer_bytes.assign(8, 1536ull << 20);
+  make(o);
+  for (const AgentId id : {1, 2}) {
+    AgentRecord agent{.id = id, .is_local = id == 1, .joined = now_};
+    agent.hello.machine = "mini";
+    agent.hello.machine_id = "one";
+    agent.hello.instance = std::to_string(id);
+    agent.hello.memory_budget_bytes = 8ull << 30;
+    coordinator_->agent_joined(agent, now_);
+  }
+  ASSERT_TRUE(coordinator_->fatal());
+  EXPECT_EQ(coordinator_->fatal()->code(), Code::kDoesNotFit);
+  EXPECT_EQ(coordinator_->agents().at(2).hello.machine, "mini");
+}
+
 TEST_F(CoordinatorTest, an_unknown_stage_is_not_let_in) {
   make(options(1));
   join(1, "here", true);

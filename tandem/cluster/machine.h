@@ -10,6 +10,7 @@ namespace tandem::cluster {
 /// What the system reports, within this process's affinity and container.
 struct SystemFacts {
   std::string name;                    ///< host name, without domain
+  std::string machine_id;              ///< equal for all processes that share this machine's memory, whatever their host name
   std::string cpu;                     ///< "AMD EPYC 9654"
   int performance_cores = 1;           ///< physical performance cores within affinity and the cgroup's quota
   std::uint64_t memory_total_bytes = 0;

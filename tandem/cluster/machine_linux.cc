@@ -10,6 +10,7 @@
 #include <sstream>
 #include <thread>
 
+#include "tandem/base/hash.h"
 #include "tandem/base/strings.h"
 #include "tandem/cluster/machine.h"
 
@@ -66,21 +67,41 @@ std::vector<std::filesystem::path> cgroup_folders(const std::string& controller)
   return folders;
 }
 
-// Bytes that the tightest limit still allows; 0: no limit. Version 1 writes "none" as a number near 2^63.
-std::uint64_t cgroup_memory_left() {
+// The tightest of the limits: what it still allows (0: no limit) and whose it is.
+struct MemoryLimit {
+  std::uint64_t left_bytes = 0;
+  std::filesystem::path folder;
+};
+
+// Version 1 writes "none" as a number near 2^63.
+MemoryLimit memory_limit() {
   constexpr std::int64_t kNoLimit = std::int64_t{1} << 60;
-  std::uint64_t left = 0;
+  MemoryLimit tightest;
   const auto consider = [&](const std::filesystem::path& limit_file, const std::filesystem::path& used_file) {
     const std::int64_t limit = read_number(limit_file, kNoLimit);
     if (limit <= 0 || limit >= kNoLimit) return;
-    const auto here = static_cast<std::uint64_t>(std::max<std::int64_t>(limit - read_number(used_file, 0), 1));
-    left = left == 0 ? here : std::min(left, here);
+    const auto left = static_cast<std::uint64_t>(std::max<std::int64_t>(limit - read_number(used_file, 0), 1));
+    if (tightest.left_bytes == 0 || left < tightest.left_bytes) tightest = {left, limit_file.parent_path()};
   };
   for (const auto& folder : cgroup_folders("")) consider(folder / "memory.max", folder / "memory.current");
   for (const auto& folder : cgroup_folders("memory")) {
     consider(folder / "memory.limit_in_bytes", folder / "memory.usage_in_bytes");
   }
-  return left;
+  return tightest;
+}
+
+// The boot names the kernel whose memory it is: containers and namespaces share it, clones of a virtual machine do not (they
+// may share /etc/machine-id). Where a container's limit is what counts, the container stands for a machine of its own.
+std::string machine_id(const SystemFacts& facts, const MemoryLimit& limit) {
+  std::string what = read_line("/proc/sys/kernel/random/boot_id");
+  if (what.empty()) return "";
+  if (limit.left_bytes > 0 && limit.left_bytes < facts.memory_available_bytes) {
+    std::error_code ignored;
+    what += "\n" + std::filesystem::read_symlink("/proc/self/ns/cgroup", ignored).string() + limit.folder.string();
+  }
+  Sha256 hash;
+  hash.update(what);
+  return to_hex(hash.finish()).substr(0, 32);
 }
 
 double cgroup_cpu_quota() {
@@ -124,7 +145,9 @@ SystemFacts system_facts() {
   facts.performance_cores = performance_cores();
   facts.memory_total_bytes = meminfo_bytes("MemTotal");
   facts.memory_available_bytes = meminfo_bytes("MemAvailable");
-  facts.memory_limit_bytes = cgroup_memory_left();
+  const MemoryLimit limit = memory_limit();
+  facts.memory_limit_bytes = limit.left_bytes;
+  facts.machine_id = machine_id(facts, limit);
   return facts;
 }
 

@@ -3,9 +3,11 @@
 #include <objc/runtime.h>
 #include <sys/sysctl.h>
 #include <unistd.h>
+#include <uuid/uuid.h>
 
 #include <string>
 
+#include "tandem/base/hash.h"
 #include "tandem/cluster/machine.h"
 
 // From Metal.framework; declared here so that this file stays C++.
@@ -28,6 +30,13 @@ std::string cpu_name() {
   return name;
 }
 
+// The hardware's UUID, hashed: it is nobody's business on the network. "" when the system does not tell it.
+std::string machine_id() {
+  uuid_t uuid;
+  const timespec patience{1, 0};
+  return gethostuuid(uuid, &patience) == 0 ? to_hex(sha256(uuid)).substr(0, 32) : "";
+}
+
 // What Metal says that the GPU may keep wired without hurting the system; CPU stages on a Mac share that memory.
 std::uint64_t recommended_working_set() {
   const id device = MTLCreateSystemDefaultDevice();
@@ -43,6 +52,7 @@ SystemFacts system_facts() {
   gethostname(name, sizeof(name) - 1);
   SystemFacts facts;
   facts.name = std::string(name).substr(0, std::string(name).find('.'));
+  facts.machine_id = machine_id();
   facts.cpu = cpu_name();
   facts.performance_cores = sysctl_value<int>("hw.perflevel0.physicalcpu", sysctl_value<int>("hw.physicalcpu", 1));
   facts.memory_total_bytes = sysctl_value<std::uint64_t>("hw.memsize", 0);

@@ -29,6 +29,8 @@ TEST(Machine, reads_percentages_and_sizes) {
 TEST(Machine, knows_itself) {
   const SystemFacts here = system_facts();
   EXPECT_FALSE(here.name.empty());
+  EXPECT_EQ(here.machine_id, system_facts().machine_id);
+  EXPECT_EQ(here.machine_id.size(), 32u);
   EXPECT_GE(here.performance_cores, 1);
   EXPECT_GT(here.memory_total_bytes, here.memory_available_bytes / 2);
 }

@@ -19,7 +19,7 @@ class Costs {
  public:
   explicit Costs(const PartitionRequest& request) : request_(request), prefix_(request.sizes.layer_bytes.size() + 1, 0) {
     std::partial_sum(request.sizes.layer_bytes.begin(), request.sizes.layer_bytes.end(), prefix_.begin() + 1);
-    for (const RankMachine& rank : request.ranks) ++ranks_on_[rank.machine];
+    for (const RankMachine& rank : request.ranks) ++ranks_on_[rank.machine_id];
   }
 
   std::uint64_t weights(std::size_t rank, std::size_t first, std::size_t end) const {
@@ -38,7 +38,7 @@ class Costs {
   // Ranks on one machine share its budget evenly.
   std::uint64_t budget(std::size_t rank) const {
     const RankMachine& machine = request_.ranks[rank];
-    return machine.budget_bytes / static_cast<std::uint64_t>(ranks_on_.at(machine.machine));
+    return machine.budget_bytes / static_cast<std::uint64_t>(ranks_on_.at(machine.machine_id));
   }
   double step_ms(std::size_t rank, std::size_t first, std::size_t end) const {
     // The embedding is read a row at a time: it costs memory, not time.

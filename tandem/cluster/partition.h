@@ -24,8 +24,9 @@ ModelSizes model_sizes(const checkpoint::Checkpoint& checkpoint, std::size_t byt
 
 /// A rank's place, in rank order.
 struct RankMachine {
-  std::string machine;
-  std::uint64_t budget_bytes = 0;   ///< of the whole machine; ranks with the same `machine` share it
+  std::string machine;              ///< for people
+  std::string machine_id;           ///< ranks with the same one share its budget; names may be equal by chance
+  std::uint64_t budget_bytes = 0;   ///< of the whole machine
   double read_gb_s = 1;             ///< of this rank's threads
 };
 

@@ -15,7 +15,7 @@ PartitionRequest request(std::int32_t layers, std::vector<std::uint64_t> budgets
   r.sizes.embedding_bytes = 50 * kMiB;
   r.sizes.head_bytes = 50 * kMiB;
   for (std::size_t i = 0; i < budgets_mib.size(); ++i) {
-    r.ranks.push_back({"m" + std::to_string(i), budgets_mib[i] * kMiB + kStageOverheadBytes, 10});
+    r.ranks.push_back({"m" + std::to_string(i), "id" + std::to_string(i), budgets_mib[i] * kMiB + kStageOverheadBytes, 10});
   }
   return r;
 }
@@ -55,7 +55,7 @@ TEST(Partition, first_and_last_rank_hold_embedding_and_head) {
 
 TEST(Partition, stages_on_one_machine_count_together) {
   auto r = request(16, {1000, 1000});
-  r.ranks[1].machine = "m0";
+  r.ranks[1].machine_id = r.ranks[0].machine_id;
   EXPECT_THROW(partition(r), Error);
 }
 
