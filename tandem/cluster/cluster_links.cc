@@ -70,8 +70,9 @@ void Cluster::Impl::on_agent_frame(Peer& peer, const link::Frame& frame, bool is
   const auto type = static_cast<Message>(frame.type);
   if (peer.agent == 0) {
     if (type != Message::kAgentHello) throw Error(Code::kCorrupt, "an agent did not say hello");
+    const std::string head_address = peer.link().local_address();
     AgentRecord record{.hello = link::decode_message<link::AgentHello>(frame.payload), .is_local = is_local,
-                       .head_address = peer.link().local_address(), .joined = SteadyTime::now()};
+                       .head_end = {link::interface_of(head_address), head_address}, .joined = SteadyTime::now()};
     {
       std::lock_guard lock(peers_mutex_);
       record.id = peer.agent = next_agent_++;

@@ -386,7 +386,9 @@ void Coordinator::form() {
   set_phase(Phase::kForming);
   std::vector<std::string> addresses, names;
   for (Slot& slot : slots_) {
-    slot.address = address_of(slot);
+    const link::InterfaceAddress place = place_of(slot);
+    slot.address = place.address;
+    slot.interface = place.interface;
     addresses.push_back(slot.address);
     names.push_back(slot.plan.machine);
   }
@@ -484,15 +486,15 @@ Slot* Coordinator::find_stage(const std::string& stage) {
 }
 
 // A machine's ranks meet the others where its agent says; the head's own, where the first remote agent reached the head.
-std::string Coordinator::address_of(const Slot& slot) const {
+link::InterfaceAddress Coordinator::place_of(const Slot& slot) const {
   const AgentRecord& agent = agents_.at(*slot.agent);
-  if (!agent.is_local || !agent.hello.address.empty()) return agent.hello.address;
+  if (!agent.is_local || !agent.hello.address.empty()) return {agent.hello.interface, agent.hello.address};
   for (const Slot& other : slots_) {
     if (!other.agent) continue;
     const AgentRecord& remote = agents_.at(*other.agent);
-    if (!remote.is_local) return remote.head_address;
+    if (!remote.is_local) return remote.head_end;
   }
-  return "127.0.0.1";
+  return {"", "127.0.0.1"};
 }
 
 std::string Coordinator::name_of(const Slot& slot) const {

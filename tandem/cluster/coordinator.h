@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tandem/cluster/partition.h"
+#include "tandem/link/addresses.h"
 #include "tandem/link/messages.h"
 #include "tandem/step/step_runner.h"
 
@@ -55,7 +56,7 @@ struct AgentRecord {
   AgentId id = 0;
   link::AgentHello hello;               ///< `machine` gets a suffix where two machines have one name: "mini", "mini#2"
   bool is_local = false;                ///< the head's own agent: opens the model folder itself
-  std::string head_address;             ///< the head's end of its link; local ranks meet its ranks there
+  link::InterfaceAddress head_end;      ///< the head's end of its link; local ranks meet its ranks there
   TimePoint joined;
 };
 
@@ -67,7 +68,7 @@ struct Slot {
   std::string preferred_machine;        ///< id of who had it first; another may take it over
   std::optional<AgentId> agent;
   std::string stage;                    ///< id of the present stage; "" when none
-  std::string device, transport, kernels, address;
+  std::string device, transport, kernels, address, interface;
   bool slice_requested = false, slice_ready = false, load_sent = false, is_loaded = false;
   std::string folder;
   link::Loaded loaded;
@@ -134,7 +135,7 @@ class Coordinator {
   void lose_stage(Slot& slot, const std::string& why, bool must_stop, TimePoint now);
   void retry_later(Slot& slot, TimePoint now);
   Slot* find_stage(const std::string& stage);
-  std::string address_of(const Slot& slot) const;
+  link::InterfaceAddress place_of(const Slot& slot) const;
   std::string name_of(const Slot& slot) const;
   bool all(const std::function<bool(const Slot&)>& holds) const;
   void set_phase(Phase phase);

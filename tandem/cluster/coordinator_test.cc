@@ -60,7 +60,7 @@ class CoordinatorTest : public ::testing::Test {
 
   void make(CoordinatorOptions o) { coordinator_ = std::make_unique<Coordinator>(std::move(o), world_); }
   void join(AgentId id, const std::string& machine, bool is_local, const std::string& instance = "") {
-    AgentRecord agent{.id = id, .is_local = is_local, .head_address = "10.0.0.1", .joined = now_};
+    AgentRecord agent{.id = id, .is_local = is_local, .head_end = {"en0", "10.0.0.1"}, .joined = now_};
     agent.hello.machine = machine;
     agent.hello.instance = instance.empty() ? std::to_string(id) : instance;
     agent.hello.address = is_local ? "" : "10.0.0." + std::to_string(id);
@@ -134,6 +134,7 @@ TEST_F(CoordinatorTest, waits_for_every_machine_and_says_so) {
   settle();
   EXPECT_TRUE(is_ready());
   EXPECT_EQ(coordinator_->slots()[0].address, "10.0.0.1") << "local ranks meet remote ones where these reached the head";
+  EXPECT_EQ(coordinator_->slots()[0].interface, "en0");
   EXPECT_EQ(coordinator_->slots()[1].address, "10.0.0.2");
 }
 
@@ -150,7 +151,7 @@ TEST_F(CoordinatorTest, preferred_ranks_order_the_workers) {
   o.has_local_rank = false;
   make(o);
   for (const int id : {3, 2}) {
-    AgentRecord agent{.id = static_cast<AgentId>(id), .head_address = "10.0.0.1", .joined = now_};
+    AgentRecord agent{.id = static_cast<AgentId>(id), .head_end = {"en0", "10.0.0.1"}, .joined = now_};
     agent.hello.machine = agent.hello.instance = "mini" + std::to_string(id);
     agent.hello.address = "10.0.0.9";
     agent.hello.memory_budget_bytes = 8ull << 30;
@@ -317,7 +318,7 @@ TEST_F(CoordinatorTest, machines_of_one_name_are_told_apart_and_their_memory_is_
   o.sizes.layer_bytes.assign(8, 1536ull << 20);   // 12 GiB in all: two machines of 8 GiB, or nothing
   make(o);
   const auto add = [&](AgentId id, const std::string& machine_id) {
-    AgentRecord agent{.id = id, .is_local = id == 1, .head_address = "10.0.0.1", .joined = now_};
+    AgentRecord agent{.id = id, .is_local = id == 1, .head_end = {"en0", "10.0.0.1"}, .joined = now_};
     agent.hello.machine = "mini";
     agent.hello.machine_id = machine_id;
     agent.hello.instance = std::to_string(id);

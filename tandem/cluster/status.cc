@@ -19,13 +19,11 @@ Json rank_status(const StatusInput& input, std::size_t rank) {
   const Slot& slot = input.coordinator.slots()[rank];
   const auto link = input.stages.find(slot.stage);
   const StageLink stage = link == input.stages.end() ? StageLink{} : link->second;
-  std::string interface;
-  if (slot.agent) interface = input.coordinator.agents().at(*slot.agent).hello.interface;
   return {{"rank", rank},
           {"machine", slot.plan.machine},
           {"state", to_string(slot.state)},
           {"address", slot.address},
-          {"interface", interface},
+          {"interface", slot.interface},
           {"transport", slot.transport},
           {"device", slot.device},
           {"kernels", slot.kernels},
