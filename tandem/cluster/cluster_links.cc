@@ -31,6 +31,7 @@ void Cluster::Impl::admit(link::Link link, bool is_local) {
   if (!mismatch.empty() && peer.role != link::Role::kDoctor) {
     log::warn("{} ({}) is refused: {}", peer.name, link.peer_address(), mismatch);
     link.send(static_cast<std::uint8_t>(Message::kRefused), encode_message(link::Refused{.reason = mismatch}));
+    link.close_gently(SteadyTime::now() + seconds(1));  // a reset could swallow the sentence
     return;
   }
   switch (peer.role) {
