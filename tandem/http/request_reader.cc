@@ -25,6 +25,9 @@ using boost::beast::error_code;
 constexpr std::size_t kRequestLineExtra = 64;
 // A chunk's size line with its extensions, and the trailers: nobody sends more than a few bytes.
 constexpr std::size_t kMaxChunkLineBytes = 4 << 10;
+// "0 CR LF CR LF": a chunked body cannot end with fewer unread bytes, and Beast asserts that it does not see fewer when the
+// first chunk is the last.
+constexpr std::size_t kMinChunkedBytes = 5;
 
 std::string_view view(BeastView text) { return {text.data(), text.size()}; }
 
@@ -207,6 +210,7 @@ void RequestReader::check_framing() {
 
 void RequestReader::read_body() {
   error_code error;
+  if (parser_->chunked() && buffer_.size() < kMinChunkedBytes) return;
   while (!buffer_.empty() && !parser_->is_done()) {
     const std::size_t used = parser_->put(boost::asio::const_buffer(buffer_.data(), buffer_.size()), error);
     buffer_.erase(0, used);

@@ -1,5 +1,5 @@
 // Bytes of a connection in, checked requests out: HTTP/1.x framing (Boost.Beast's parser) with every bound of Limits that is
-// a size. Knows no sockets and no clock; Connection feeds it and tests and the fuzzer do, too.
+// a size. Knows no sockets and no clock; Connection feeds it.
 #pragma once
 
 #include <cstddef>

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
 #include <vector>
 
 namespace tandem::http {
@@ -63,6 +64,15 @@ TEST(RequestReader, DecodesChunksAndIgnoresTrailers) {
     EXPECT_EQ(reader.request().body, "hello!");
     EXPECT_EQ(reader.request().header("authorization"), "");
   }
+}
+
+TEST(RequestReader, ReadsAnEmptyChunkedBodyByteByByte) {
+  const Limits limits = small_limits();
+  RequestReader reader(limits);
+  const std::string bytes = lines({"POST / HTTP/1.1", "Host: h", "Transfer-Encoding: chunked", "", "0", ""});
+  EXPECT_EQ(feed(reader, bytes, 1), State::kDone);
+  EXPECT_EQ(reader.request().body, "");
+  EXPECT_EQ(reader.buffered_bytes(), 0u);
 }
 
 TEST(RequestReader, KeepsTheBytesOfTheNextRequest) {
@@ -171,7 +181,7 @@ std::vector<BadCase> bad_cases() {
       {"chunk size overflow", 400, chunked + "10000000000000005\r\nhello\r\n"},
       {"chunk size 2^64 - 1", 413, chunked + "ffffffffffffffff\r\nhello\r\n"},
       {"chunk size not hexadecimal", 400, chunked + "5g\r\nhello\r\n"},
-      {"empty chunk size", 400, chunked + "\r\n"},
+      {"empty chunk size", 400, chunked + "\r\nhello"},
       {"chunk longer than its size", 400, chunked + "1\r\nab\r\n0\r\n\r\n"},
       {"endless chunk extension", 400, chunked + "1;" + std::string(20000, 'x')},
       {"endless trailers", 400, chunked + "0\r\n" + std::string(20000, 'x')},
@@ -189,6 +199,32 @@ TEST(RequestReader, RefusesEveryMalformedRequestInBoundedMemory) {
       EXPECT_LE(reader.buffered_bytes(), 5000u) << bad.name;
     }
   }
+}
+
+TEST(RequestReader, SurvivesMutatedRequests) {
+  const Limits limits = small_limits();
+  const std::vector<std::string> seeds = {
+      lines({"POST /v1/chat%20x?a=b HTTP/1.1", "Host: h:80", "X-Thing:  v ", "Content-Length: 5", ""}) + "hello",
+      lines({"POST http://h/ HTTP/1.1", "Host: h", "Transfer-Encoding: chunked", "", "5;x=y", "hello", "0", "T: x", ""})};
+  std::mt19937 random(1);
+  const auto below = [&](std::size_t bound) { return std::uniform_int_distribution<std::size_t>(0, bound - 1)(random); };
+  std::size_t num_whole = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    std::string bytes = seeds[below(seeds.size())];
+    for (std::size_t edits = below(4); edits > 0; --edits) {
+      const std::size_t at = below(bytes.size());
+      switch (below(3)) {
+        case 0: bytes[at] = static_cast<char>(below(256)); break;
+        case 1: bytes.erase(at, 1 + below(8)); break;
+        default: bytes.insert(at, bytes.substr(below(bytes.size()), below(16))); break;
+      }
+    }
+    RequestReader reader(limits);
+    num_whole += feed(reader, bytes, 1 + below(50)) == State::kDone ? 1 : 0;
+    EXPECT_LE(reader.buffered_bytes(), bytes.size());
+  }
+  EXPECT_GT(num_whole, 2'000u);
+  EXPECT_LT(num_whole, 20'000u);
 }
 
 TEST(RequestId, IsTheClientsWhenItIsPlain) {

@@ -36,9 +36,9 @@ struct Limits {
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
 struct Request {
-  std::string method;   ///< upper case
+  std::string method;   ///< as sent: methods are case-sensitive, so "get" is not GET
   std::string target;   ///< as sent
-  std::string path;     ///< decoded, without query; never contains NUL or a ".." segment
+  std::string path;     ///< decoded once, without query, "//" merged; no control characters, "." or ".." segments
   std::string query;    ///< without '?', not decoded
   Headers headers;      ///< names in lower case
   std::string body;
@@ -56,6 +56,7 @@ struct Response {
 };
 
 /// A body made piece by piece. `pull` is called on the network thread whenever the socket can take more; it must not block.
+/// One pull appends at most a quarter of Limits::max_stream_buffer_bytes, or the bound on what is held does not hold.
 class BodySource {
  public:
   enum class Pull {
@@ -89,7 +90,8 @@ class Responder {
   /// Starts a chunked answer; the source is owned by the connection from here on and destroyed when it ends.
   Waker stream(StreamHead head, std::shared_ptr<BodySource> source) const;
   /// `gone` is called once, on the network thread, if the client vanishes before the answer has ended: within 100 ms, also
-  /// while nothing is being read or written. If it has vanished already, it is called at once.
+  /// while nothing is being read or written. If it has vanished already, it is called at once. A client that closes only its
+  /// sending side counts as gone unless its answer was there at once; one that is cut (stalled, or at drain's deadline), too.
   void on_client_gone(std::function<void()> gone) const;
 
  private:
@@ -98,10 +100,12 @@ class Responder {
 
 using Handler = std::function<void(Request, Responder)>;
 
-/// Looks at every request before routing; returns a Response to refuse it (auth, Host, content type).
+/// Looks at every request before routing and before its body is read (`body` is empty); returns a Response to refuse it
+/// (auth, Host, content type). On the network thread. Not called for requests that are not HTTP or over a limit.
 using Filter = std::function<std::unique_ptr<Response>(const Request&)>;
 
-/// Makes the body of the server's own errors (400, 404, 405, 413, …), e.g. OpenAI's JSON shape.
+/// Makes the body of the server's own errors (400, 404, 405, 413, …), e.g. OpenAI's JSON shape; its status is set by the
+/// server. `message` may quote the request's path.
 using ErrorBody = std::function<Response(int status, std::string_view message)>;
 
 class Server {
@@ -109,7 +113,8 @@ class Server {
   explicit Server(Limits limits = {});
   ~Server();
   /// Exact path, or a prefix when it ends in "/*". All routes are set before `start`. Handlers run on the network thread and
-  /// must not block; an exception becomes a 500.
+  /// must not block; an exception becomes a 500. GET answers HEAD, too (the body is not sent); OPTIONS is answered with Allow
+  /// unless it has a route.
   void route(std::string method, std::string path, Handler handler);
   void set_filter(Filter filter);
   void set_error_body(ErrorBody make);
