@@ -97,8 +97,8 @@ void Coordinator::stage_exited(const link::StageExited& exit, TimePoint now) {
   Slot* slot = find_stage(exit.stage);
   if (slot == nullptr) return;
   const std::string why = describe_exit(exit);
-  // A stage that cannot even say hello (a missing library, say) counts as well; one that was killed by hand does not.
-  const bool never_spoke = slot->state == Slot::State::kStarting && exit.signal == 0;
+  // A stage that cannot even say hello counts as well: a library is missing, or memory ends while libtorch loads.
+  const bool never_spoke = slot->state == Slot::State::kStarting;
   const bool was_loading = never_spoke || (slot->load_sent && !slot->is_loaded);
   if (slot->state == Slot::State::kStopping) {
     // The link broke a moment before its cause was known.

@@ -136,7 +136,7 @@ class Engine::Impl {
   const EngineOptions options_;
   const Clock& clock_;
   std::shared_ptr<Mailbox> mailbox_;
-  std::atomic<bool> stopping_ = false, draining_ = false;
+  std::atomic<bool> stopping_ = false, draining_ = false, must_end_all_ = false;
   std::atomic<std::uint64_t> next_request_ = 1;
   std::atomic<std::int32_t> num_queued_ = 0;   // accepted, none of its sequences running yet
 
@@ -222,9 +222,12 @@ void Engine::Impl::drain(std::chrono::milliseconds deadline) {
   draining_ = true;
   const auto until = std::chrono::steady_clock::now() + deadline;
   std::unique_lock lock(stats_mutex_);
-  stats_changed_.wait_until(lock, until, [&] {
-    return stats_.accepted == stats_.completed + stats_.errored + stats_.cancelled;
-  });
+  const auto all_ended = [&] { return stats_.accepted == stats_.completed + stats_.errored + stats_.cancelled; };
+  if (stats_changed_.wait_until(lock, until, all_ended)) return;
+  // What is left hears why on the engine's own thread, while its connections are still there.
+  must_end_all_ = true;
+  runner_.interrupt();
+  stats_changed_.wait_until(lock, std::chrono::steady_clock::now() + std::chrono::seconds(1), all_ended);
 }
 
 void Engine::Impl::loop() {
@@ -245,6 +248,7 @@ void Engine::Impl::loop() {
 
 void Engine::Impl::run_once() {
   take_mail();
+  if (must_end_all_) fail_all("the server is shutting down");
   follow_generation();
   submit_plans();
   publish_stats();

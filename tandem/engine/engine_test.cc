@@ -200,6 +200,15 @@ TEST_F(EngineTest, draining_refuses_new_requests) {
   EXPECT_THROW(engine_.submit(request()), Error);
 }
 
+TEST_F(EngineTest, a_drain_that_ends_too_early_tells_what_is_left) {
+  runner_.change([](FakeRunner& r) { r.paused_ = true; });
+  const Ticket ticket = engine_.submit(request());
+  engine_.drain(milliseconds(20));
+  const auto events = read_all(ticket);
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].error, "the server is shutting down");
+}
+
 TEST_F(EngineTest, the_waker_is_called_when_events_wait) {
   const Ticket ticket = engine_.submit(request());
   std::mutex mutex;
