@@ -1,4 +1,6 @@
 // `tandem serve`: wires model, cluster, engine and API together, waits for a signal, drains.
+#include <sys/resource.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
@@ -260,11 +262,20 @@ void wait_for_end(cluster::Cluster& cluster, const StopSignals& signals, const S
   }
 }
 
+// The server takes 4,096 connections, and systems start programs with 1,024 or fewer descriptors.
+void raise_open_files() {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = std::min<rlim_t>(files.rlim_max, 16384);
+  if (::setrlimit(RLIMIT_NOFILE, &files) != 0) log::debug("the limit of open files stays as it is");
+}
+
 int serve(const ServeOptions& options) {
   const LauncherEnvironment launcher = launcher_environment();
   const StopSignals signals;
   setup_log(options.machine, "api_master");
   warn_about_ignored_environment();
+  raise_open_files();
   NodeCount nodes = parse_nodes(options.nodes);
   if (options.nodes.empty() && launcher.world_size > 1) nodes = {launcher.world_size, launcher.world_size};
   collect_api_keys(options);
